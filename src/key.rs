@@ -1,0 +1,53 @@
+//! A key, without its secrets: its name, when it lapses, and which of a connection's two it is.
+
+use std::fmt;
+
+use chrono::NaiveDate;
+use secrecy::SecretString;
+
+/// Which of a connection's keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeySlot {
+    /// `[connections.NAME.key]`
+    Key,
+    /// `[connections.NAME.next_key]`: used the moment the first is refused.
+    NextKey,
+}
+
+impl KeySlot {
+    /// The slot as spelled in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::NextKey => "next_key",
+        }
+    }
+}
+
+impl fmt::Display for KeySlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What the operator wrote down about a key. The API tells none of it (no endpoint that tells a key's
+/// expiry is known).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Which of the connection's keys.
+    pub slot: KeySlot,
+    /// As entered in ClearPoint under API Key Name (Application).
+    pub name: String,
+    /// As entered in ClearPoint under Expires; `None`: not written down.
+    pub expires: Option<NaiveDate>,
+}
+
+/// Both halves of a key, checked: trimmed, not empty, ASCII.
+#[derive(Debug, Clone)]
+pub struct KeyPair {
+    /// Sent as the `accessKey` header.
+    pub access_key: SecretString,
+    /// Sent as the `secretKey` header.
+    pub secret_key: SecretString,
+}

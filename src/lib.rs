@@ -1,0 +1,27 @@
+//! clearpoint-sync keeps a SQL copy of a ClearPoint Strategy account true, and tells its operators
+//! before an API key lapses.
+//!
+//! The data's journey, and this crate's map:
+//!
+//! ```text
+//! config ─▶ schedule ─▶ door ─▶ pull ─▶ snapshot ─▶ reconcile ─▶ plan ─▶ limits ─▶ store
+//!                        │ key refused, account changed                              │
+//!                        └──▶ watch ─▶ warning ─▶ log                                └──▶ board
+//! ```
+//!
+//! A module may use modules on lower floors only; floor-0 words may name each other; edges never use
+//! edges. `tests/tidy.rs` reads the comments below and names each offence.
+
+// Floor 0: words. Plain data: no I/O, and nobody reads a clock but `clock`.
+pub mod clock;
+pub mod element;
+pub mod fingerprint;
+pub mod key;
+pub mod kind;
+pub mod memory;
+pub mod name;
+pub mod plan;
+pub mod run;
+pub mod snapshot;
+pub mod stamp;
+pub mod warning;

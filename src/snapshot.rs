@@ -1,0 +1,73 @@
+//! A snapshot: all elements of one kind as listed by one pull, small entries that point into a spool.
+
+use crate::element::{ElementId, Fingerprint};
+
+/// Where a document's text stands in the spool of its pull.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// First byte.
+    pub offset: u64,
+    /// Length in bytes.
+    pub length: u32,
+}
+
+/// One listed element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id.
+    pub id: ElementId,
+    /// Its document's fingerprint.
+    pub fingerprint: Fingerprint,
+    /// Its document's place in the spool.
+    pub span: Span,
+}
+
+/// What a pull of one kind may be used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Extent {
+    /// The end of the list was proved: these are *all* elements. The only extent that can find
+    /// something missing.
+    Complete,
+    /// The end could not be proved, because of this: inserts, updates and restores only.
+    Incomplete(String),
+    /// Only what changed since the cursor was asked for.
+    Incremental,
+}
+
+/// What one pull of one kind listed.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Distinct elements in ascending id order.
+    pub entries: Vec<Entry>,
+    /// Every (element, scorecard) pair seen, sorted and distinct: an element has one home scorecard
+    /// and may appear in several others through links.
+    pub placements: Vec<(ElementId, i64)>,
+    /// Whether these are all elements.
+    pub extent: Extent,
+}
+
+impl Snapshot {
+    /// Whether an element was listed.
+    #[must_use]
+    pub fn contains(&self, id: ElementId) -> bool {
+        self.entries.binary_search_by_key(&id, |entry| entry.id).is_ok()
+    }
+
+    /// Whether this is a proof of what is *not* there.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.extent == Extent::Complete
+    }
+}
+
+/// A row that has no usable id or document: kept aside, so that the rest of its kind is stored.
+/// Carries the row's keys and never its values.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rejected {
+    /// Why (`no integer in objectId`, `nested deeper than 100`), a closed set of texts.
+    pub reason: String,
+    /// The row's top-level keys, sorted; empty when the row is no object.
+    pub keys: Vec<String>,
+    /// Fingerprint of the row's bytes, so that the same row is known again.
+    pub digest: Fingerprint,
+}

@@ -1,0 +1,138 @@
+//! A warning: something a person must act on, with an identity, so that it is raised once, escalated,
+//! reminded and resolved.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::name::ConnectionName;
+
+/// What a warning is about. The word is the `event=` of its log line, which people alert on: it never
+/// changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// A key lapses soon.
+    KeyExpiring,
+    /// A key's date has passed.
+    KeyExpired,
+    /// The server refuses the key.
+    KeyRefused,
+    /// What is visible is another account's, or far less than what was accepted.
+    AccountChanged,
+    /// The account shows nothing at all.
+    NothingVisible,
+    /// A limit holds removals back.
+    RemovalsHeld,
+    /// A field changes in most rows of every full run.
+    FieldVolatile,
+    /// A kind's rows change while their `lastEdited` does not.
+    LastEditedUnreliable,
+    /// The same rows are rejected in run after run.
+    RowsRejected,
+    /// The views could not be brought up to date.
+    ViewsFailed,
+}
+
+impl Event {
+    /// The word in logs and the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::KeyExpiring => "key_expiring",
+            Self::KeyExpired => "key_expired",
+            Self::KeyRefused => "key_refused",
+            Self::AccountChanged => "account_changed",
+            Self::NothingVisible => "nothing_visible",
+            Self::RemovalsHeld => "removals_held",
+            Self::FieldVolatile => "field_volatile",
+            Self::LastEditedUnreliable => "last_edited_unreliable",
+            Self::RowsRejected => "rows_rejected",
+            Self::ViewsFailed => "views_failed",
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How urgent a warning is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Act within days.
+    Warn,
+    /// Act now.
+    Error,
+}
+
+impl Severity {
+    /// The word the store keeps.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What makes two warnings the same one: event, connection, and what in the connection it is about
+/// (a key slot and date, a kind; empty for the connection itself).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WarningId {
+    /// What it is about.
+    pub event: Event,
+    /// Whose.
+    pub connection: ConnectionName,
+    /// What in the connection (`key 2027-03-31`, `measures`); may be empty.
+    pub subject: String,
+}
+
+impl fmt::Display for WarningId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.connection, self.event)?;
+        if !self.subject.is_empty() {
+            write!(f, "/{}", self.subject)?;
+        }
+        Ok(())
+    }
+}
+
+/// A fact that holds now and that a person must act on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Its identity.
+    pub id: WarningId,
+    /// How urgent.
+    pub severity: Severity,
+    /// Rises as it gets more urgent (for `key_expiring` the threshold crossed, counted from the
+    /// mildest); a higher level than the stored one is said at once.
+    pub level: u32,
+    /// What is so, for people, lower case (`key expires soon`).
+    pub message: String,
+    /// What to do.
+    pub action: String,
+    /// More facts, in the order they are logged (`key`, `expires`, `days_left`).
+    pub fields: Vec<(String, String)>,
+}
+
+/// A warning as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenWarning {
+    /// The warning as last said.
+    pub warning: Warning,
+    /// When it was first raised.
+    pub raised_at: DateTime<Utc>,
+    /// When it was last said.
+    pub said_at: DateTime<Utc>,
+    /// How often it was said.
+    pub said: u32,
+}
