@@ -25,3 +25,14 @@ pub mod run;
 pub mod snapshot;
 pub mod stamp;
 pub mod warning;
+
+// Floor 1: rules. Pure functions: `now` and random numbers are arguments.
+pub mod expiry;
+pub mod gate;
+pub mod limits;
+pub mod reconcile;
+pub mod retry;
+pub mod schedule;
+pub mod tolerate;
+pub mod trust;
+pub mod values;

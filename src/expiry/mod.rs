@@ -1,0 +1,230 @@
+//! How many days a key has left, and what to say about it today. Pure: `now` is an argument.
+//!
+//! The API tells no expiry, so everything here rests on the date the operator wrote down. A key is
+//! taken as usable through that day, counted in the connection's time zone.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, TimeZone as _, Utc};
+use chrono_tz::{GapInfo, Tz};
+
+use crate::key::Key;
+use crate::name::ConnectionName;
+use crate::warning::{Event, OpenWarning, Severity, Warning, WarningId};
+
+/// From this many days left on, an expiring key is an error, no longer a warning.
+const ERROR_DAYS: i64 = 3;
+
+/// From this many days left on, an expiring key is said every day, not only at its thresholds.
+const DAILY_DAYS: i64 = 7;
+
+/// Where in ClearPoint a key is given a later date.
+const WHERE_TO_EDIT: &str = "ClearPoint > System Settings > System setup > Integrations > API Keys > Edit";
+
+/// A key as its connection uses it: all that decides what is said about its expiry.
+#[derive(Debug, Clone, Copy)]
+pub struct Holder<'a> {
+    /// Whose key.
+    pub connection: &'a ConnectionName,
+    /// The account whose permissions it carries, as declared.
+    pub mapped_user: Option<&'a str>,
+    /// The key.
+    pub key: &'a Key,
+    /// Days are counted in it.
+    pub zone: Tz,
+    /// Days left at which the expiry is said, and said more urgently; in any order.
+    pub thresholds: &'a [u32],
+    /// The first due run at or after [`lapses_at`], which would find the key lapsed.
+    pub run_after: Option<DateTime<Utc>>,
+    /// Whether the key was taken at the last run: for a key past its date.
+    pub still_works: Option<bool>,
+}
+
+/// How a key stands today.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyOutlook {
+    /// The date written down.
+    pub expires: Option<NaiveDate>,
+    /// 0 on the last usable day, -1 the day after; `None`: no date is written down.
+    pub days_left: Option<i64>,
+    /// What holds today, if a person must act: `key_expiring` or `key_expired`.
+    pub warning: Option<Warning>,
+}
+
+impl KeyOutlook {
+    /// The date for a run's closing line: `key_expires=2027-03-31`, or `unknown`, never silence.
+    #[must_use]
+    pub fn expires_text(&self) -> String {
+        self.expires.map_or_else(|| "unknown".to_owned(), |date| date.to_string())
+    }
+
+    /// The days for a run's closing line: `key_days_left=14`, or `unknown`.
+    #[must_use]
+    pub fn days_left_text(&self) -> String {
+        self.days_left.map_or_else(|| "unknown".to_owned(), |days| days.to_string())
+    }
+}
+
+/// Days left of a key that is usable through `expires`: 0 on that day, negative after it.
+#[must_use]
+pub fn days_left(expires: NaiveDate, zone: Tz, now: DateTime<Utc>) -> i64 {
+    (expires - now.with_timezone(&zone).date_naive()).num_days()
+}
+
+/// The instant from which a key that expires on this day counts as lapsed: the end of the day.
+#[must_use]
+pub fn lapses_at(expires: NaiveDate, zone: Tz) -> DateTime<Utc> {
+    let midnight = expires.checked_add_days(Days::new(1)).unwrap_or(NaiveDate::MAX).and_time(NaiveTime::MIN);
+    // Some zones change their clocks at midnight: then the next day begins at the gap's end.
+    zone.from_local_datetime(&midnight)
+        .earliest()
+        .or_else(|| GapInfo::new(&midnight, &zone)?.end)
+        .map_or(midnight.and_utc(), |instant| instant.with_timezone(&Utc))
+}
+
+/// How a key stands today, and the warning that holds, if any.
+#[must_use]
+pub fn judge(holder: &Holder<'_>, now: DateTime<Utc>) -> KeyOutlook {
+    let Some(expires) = holder.key.expires else {
+        return KeyOutlook { expires: None, days_left: None, warning: None };
+    };
+    let days = days_left(expires, holder.zone, now);
+    let crossed = holder.thresholds.iter().filter(|&&threshold| days <= i64::from(threshold)).count();
+    let warning = if days < 0 {
+        Some(expired(holder, expires, days))
+    } else if crossed > 0 {
+        Some(expiring(holder, expires, days, u32::try_from(crossed).unwrap_or(u32::MAX)))
+    } else {
+        None
+    };
+    KeyOutlook { expires: Some(expires), days_left: Some(days), warning }
+}
+
+fn expiring(holder: &Holder<'_>, expires: NaiveDate, days: i64, level: u32) -> Warning {
+    let mut fields = facts(holder, expires, days);
+    fields.push(field("usable_through", expires));
+    if let Some(run) = holder.run_after {
+        let local = run.with_timezone(&holder.zone);
+        fields.push(field("first_run_after", local.format("%Y-%m-%dT%H:%M:%S%:z")));
+    }
+    Warning {
+        id: id(Event::KeyExpiring, holder, expires),
+        severity: if days <= ERROR_DAYS { Severity::Error } else { Severity::Warn },
+        level,
+        message: "key expires soon".into(),
+        action: WHERE_TO_EDIT.into(),
+        fields,
+    }
+}
+
+fn expired(holder: &Holder<'_>, expires: NaiveDate, days: i64) -> Warning {
+    let mut fields = facts(holder, expires, days);
+    let works = match holder.still_works {
+        Some(true) => "true",
+        Some(false) => "false",
+        None => "unknown",
+    };
+    fields.push(field("still_works", works));
+    Warning {
+        id: id(Event::KeyExpired, holder, expires),
+        severity: Severity::Error,
+        level: 1,
+        message: "key expired".into(),
+        action: WHERE_TO_EDIT.into(),
+        fields,
+    }
+}
+
+fn id(event: Event, holder: &Holder<'_>, expires: NaiveDate) -> WarningId {
+    let subject = format!("{} {expires}", holder.key.slot);
+    WarningId { event, connection: holder.connection.clone(), subject }
+}
+
+fn facts(holder: &Holder<'_>, expires: NaiveDate, days: i64) -> Vec<(String, String)> {
+    let mut fields =
+        vec![field("key", &holder.key.name), field("expires", expires), field("days_left", days)];
+    fields.extend(holder.mapped_user.map(|user| field("mapped_user", user)));
+    fields.push(field("setting", format!("connections.{}.{}.expires", holder.connection, holder.key.slot)));
+    fields
+}
+
+fn field(name: &str, value: impl ToString) -> (String, String) {
+    (name.to_owned(), value.to_string())
+}
+
+/// What is to be said about one warning now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Say {
+    /// It is new.
+    Raise,
+    /// It is known and has become more urgent; counts as the day's reminder.
+    Escalate,
+    /// It is known, and it is time to say it again.
+    Remind,
+    /// It no longer holds.
+    Resolve,
+    /// Nothing.
+    Quiet,
+}
+
+/// What to say, given the warning as stored and the fact as it is now. Only the most urgent level is
+/// ever said, however many were crossed in between.
+#[must_use]
+pub fn say(
+    open: Option<&OpenWarning>,
+    fact: Option<&Warning>,
+    zone: Tz,
+    now: DateTime<Utc>,
+    remind_every: Duration,
+) -> Say {
+    match (open, fact) {
+        (None, None) => Say::Quiet,
+        (None, Some(_)) => Say::Raise,
+        (Some(_), None) => Say::Resolve,
+        // Stored, but the program ended before the line was out.
+        (Some(open), Some(_)) if open.said == 0 => Say::Raise,
+        (Some(open), Some(fact)) if fact.level > open.warning.level => Say::Escalate,
+        (Some(open), Some(fact)) if is_reminder_due(open.said_at, fact, zone, now, remind_every) => {
+            Say::Remind
+        }
+        _ => Say::Quiet,
+    }
+}
+
+/// A time in the future is a clock that was set back: it counts as due.
+fn is_reminder_due(
+    said_at: DateTime<Utc>,
+    fact: &Warning,
+    zone: Tz,
+    now: DateTime<Utc>,
+    remind_every: Duration,
+) -> bool {
+    let day = |instant: DateTime<Utc>| instant.with_timezone(&zone).date_naive();
+    match fact.id.event {
+        Event::KeyExpiring => is_daily(fact) && (said_at > now || day(said_at) != day(now)),
+        Event::KeyExpired => said_at > now || day(said_at) != day(now),
+        _ => {
+            // A run that starts a little earlier than yesterday's must still remind.
+            let early = remind_every - remind_every / 24;
+            let wait = TimeDelta::from_std(early).unwrap_or(TimeDelta::MAX);
+            said_at > now || now - said_at >= wait
+        }
+    }
+}
+
+fn is_daily(fact: &Warning) -> bool {
+    let days = fact.fields.iter().find(|(name, _)| name == "days_left");
+    days.and_then(|(_, days)| days.parse().ok()).is_some_and(|days: i64| days <= DAILY_DAYS)
+}
+
+/// Whether the date now written down is later than the one an open warning was raised for: the key
+/// was renewed.
+#[must_use]
+pub fn is_renewed(open: &WarningId, key: &Key) -> bool {
+    let warned = open.subject.rsplit(' ').next().and_then(|date| date.parse::<NaiveDate>().ok());
+    matches!(open.event, Event::KeyExpiring | Event::KeyExpired)
+        && warned.zip(key.expires).is_some_and(|(warned, expires)| expires > warned)
+}

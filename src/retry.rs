@@ -1,0 +1,119 @@
+//! What is worth asking again, and after how long. Pure: the random number and `now` are arguments.
+//!
+//! `backoff` does the interval's arithmetic and nothing else (it is unmaintained); the jitter is ours.
+
+use std::time::Duration;
+
+use backoff::ExponentialBackoff;
+use backoff::backoff::Backoff;
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// How often one request is sent, at most.
+pub const TRIES_PER_REQUEST: u32 = 5;
+/// How often the requests of one pull are sent again, all together, at most.
+pub const TRIES_PER_PULL: u32 = 20;
+/// The longest a run waits because the server asks it to; beyond it the kind is deferred.
+pub const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
+
+const INTERVAL_FIRST: Duration = Duration::from_millis(500);
+const INTERVAL_MAX: Duration = Duration::from_secs(30);
+
+/// How long to wait after try number `attempt` (from 1) failed: anywhere from nothing to the whole
+/// interval (full jitter), so that clients who failed together do not come back together.
+/// `random` is in `0..1`.
+#[must_use]
+pub fn wait(attempt: u32, random: f64) -> Duration {
+    interval(attempt).mul_f64(random.clamp(0.0, 1.0))
+}
+
+fn interval(attempt: u32) -> Duration {
+    let mut backoff = ExponentialBackoff {
+        current_interval: INTERVAL_FIRST,
+        initial_interval: INTERVAL_FIRST,
+        max_interval: INTERVAL_MAX,
+        multiplier: 2.0,
+        randomization_factor: 0.0,
+        max_elapsed_time: None,
+        ..ExponentialBackoff::default()
+    };
+    for _ in 1..attempt.min(TRIES_PER_PULL) {
+        backoff.next_backoff();
+    }
+    backoff.current_interval
+}
+
+/// Whether a status may be another one the next time.
+#[must_use]
+pub fn is_transient(status: u16) -> bool {
+    matches!(status, 408 | 425 | 429 | 500..=599)
+}
+
+/// Until when a `Retry-After` (seconds, or an HTTP date) asks to wait, never shortened. `now` is the
+/// local clock; `server_now` the server's by its `Date`, against which its date is meant.
+#[must_use]
+pub fn retry_after(
+    text: &str,
+    now: DateTime<Utc>,
+    server_now: Option<DateTime<Utc>>,
+) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let delta = text.parse().ok().and_then(TimeDelta::try_seconds);
+        let until = delta.and_then(|delta| now.checked_add_signed(delta));
+        return Some(until.unwrap_or(DateTime::<Utc>::MAX_UTC));
+    }
+    let date = DateTime::<Utc>::from(httpdate::parse_http_date(text).ok()?);
+    let delta = date - server_now.unwrap_or(now);
+    now.checked_add_signed(delta.max(TimeDelta::zero()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noon() -> DateTime<Utc> {
+        "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn the_interval_doubles_up_to_its_ceiling() {
+        let waits: Vec<_> = (1..=9).map(|n| wait(n, 1.0).as_millis()).collect();
+        let expected = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000];
+        assert_eq!(waits, expected);
+    }
+
+    #[test]
+    fn jitter_spreads_over_the_whole_interval() {
+        assert_eq!(wait(4, 0.0), Duration::ZERO);
+        assert_eq!(wait(4, 0.25), Duration::from_secs(1));
+    }
+
+    #[track_caller]
+    fn check(text: &str, seconds: Option<i64>) {
+        let until = retry_after(text, noon(), None);
+        assert_eq!(until.map(|until| (until - noon()).num_seconds()), seconds);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        check("120", Some(120));
+        check("Sun, 01 Mar 2026 12:10:00 GMT", Some(600));
+        check("Sun, 01 Mar 2026 11:00:00 GMT", Some(0));
+        check("soon", None);
+        check("", None);
+        check("-5", None);
+    }
+
+    #[test]
+    fn a_date_is_meant_by_the_servers_clock() {
+        let server_now = Some(noon() + TimeDelta::minutes(9));
+        let until = retry_after("Sun, 01 Mar 2026 12:10:00 GMT", noon(), server_now);
+        assert_eq!(until, Some(noon() + TimeDelta::minutes(1)));
+    }
+
+    #[test]
+    fn a_wait_beyond_the_calendar_is_not_shortened() {
+        let until = retry_after("99999999999999999999", noon(), None);
+        assert_eq!(until, Some(DateTime::<Utc>::MAX_UTC));
+    }
+}

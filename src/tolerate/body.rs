@@ -1,0 +1,329 @@
+//! What a body is: a list, nothing, an error, or something else. A strange body is never an empty list.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::document::NAMES;
+use super::row::read_id;
+use crate::kind::Kind;
+
+/// Longest error text that is passed on.
+const ERROR_CHARACTERS_MAX: usize = 200;
+/// Most keys that are named, and the longest name.
+const KEYS_MAX: usize = 100;
+/// Where a list may stand when it is not under the kind's name.
+const LISTS: [&str; 5] = ["data", "results", "items", "rows", "records"];
+/// Where an object that holds the list may stand, besides [`LISTS`].
+const WRAPPERS: [&str; 2] = ["response", "result"];
+/// Where totals may stand, besides beside the list.
+const TALLIES: [&str; 4] = ["meta", "paging", "pagination", "page"];
+/// Names that mean the rows of all pages together; `count` and `size` may be those of one page.
+const TOTALS: [&str; 7] =
+    ["totalCount", "total_count", "total", "totalRecords", "totalRows", "totalItems", "recordCount"];
+/// Names that mean how many pages there are.
+const PAGE_COUNTS: [&str; 4] = ["pageCount", "page_count", "totalPages", "total_pages"];
+
+/// What a body turned out to be.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// A list of rows.
+    List(List<'a>),
+    /// Nothing at all, or `null`: what some APIs say for "none".
+    Nothing,
+    /// An object with a non-empty `error` or `errors`, or one without a list whose `status` is an HTTP
+    /// error; status and text, shortened, control characters out.
+    Error(String),
+    /// JSON, but no list; its top-level keys.
+    NoList(Vec<String>),
+    /// Not JSON: what it looks like (`an HTML page`, `JSON cut short at byte 812`).
+    NotJson(String),
+}
+
+/// A recognised list.
+#[derive(Debug)]
+pub struct List<'a> {
+    /// The rows, each as the server wrote it.
+    pub rows: Vec<&'a RawValue>,
+    /// Keys that lead to it; `[]` for a bare array.
+    pub list_at: Vec<String>,
+    /// `totalCount` or a relative of it, when present: how many rows there are in all pages.
+    pub total: Option<u64>,
+    /// `pageCount` or a relative of it, when present.
+    pub page_count: Option<u64>,
+}
+
+/// A key of an object; of equal keys the last counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
+
+/// An object whose values are text still. Not a `HashMap`: its keys are named in order.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Object<'a>(#[serde(borrow)] pub(super) BTreeMap<Key<'a>, &'a RawValue>);
+
+impl<'a> Object<'a> {
+    /// Reads a text; `None` when it is no object.
+    #[must_use]
+    pub(super) fn read(text: &'a str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The value of a field.
+    #[must_use]
+    pub(super) fn get(&self, key: &str) -> Option<&'a RawValue> {
+        self.0.get(&Key(Cow::Borrowed(key))).copied()
+    }
+
+    /// Its keys, sorted, shortened where they are many or long.
+    #[must_use]
+    pub(super) fn keys(&self) -> Vec<String> {
+        let keys = self.0.keys().take(KEYS_MAX);
+        keys.map(|key| printable(&key.0, KEYS_MAX)).collect()
+    }
+}
+
+/// Finds the list in a body: a bare array, or an object that holds it under `list_name`, else `data`,
+/// `results`, `items`, `rows`, `records`, up to one level deep. With `list_at` learned, there only.
+#[must_use]
+pub fn body<'a>(text: &'a str, list_name: &str, list_at: Option<&[String]>) -> Body<'a> {
+    match text.trim_start().bytes().next() {
+        None => Body::Nothing,
+        Some(b'[') => match serde_json::from_str(text) {
+            Ok(rows) if list_at.is_none_or(<[_]>::is_empty) => {
+                Body::List(List { rows, list_at: Vec::new(), total: None, page_count: None })
+            }
+            Ok(_) => Body::NoList(Vec::new()),
+            Err(error) => Body::NotJson(what_it_is(text, &error)),
+        },
+        Some(b'{') => match serde_json::from_str(text) {
+            Ok(object) => object_body(&object, list_name, list_at),
+            Err(error) => Body::NotJson(what_it_is(text, &error)),
+        },
+        Some(_) => match serde_json::from_str::<&RawValue>(text) {
+            Ok(value) if value.get() == "null" => Body::Nothing,
+            Ok(_) => Body::NoList(Vec::new()),
+            Err(error) => Body::NotJson(what_it_is(text, &error)),
+        },
+    }
+}
+
+fn object_body<'a>(object: &Object<'a>, list_name: &str, list_at: Option<&[String]>) -> Body<'a> {
+    if let Some(error) = stated_error(object) {
+        return Body::Error(error);
+    }
+    let found = match list_at {
+        Some(path) => at_path(object, path),
+        None => search(object, list_name),
+    };
+    match found {
+        Some((list_at, Some(rows), holder)) => {
+            let tallies = Tallies::of(object, holder.as_ref());
+            Body::List(List {
+                rows,
+                list_at,
+                total: tallies.first(&TOTALS),
+                page_count: tallies.first(&PAGE_COUNTS),
+            })
+        }
+        Some((_, None, _)) => Body::Nothing,
+        None => status_error(object).map_or_else(|| Body::NoList(object.keys()), Body::Error),
+    }
+}
+
+/// A place where a list may stand: the way there, its rows (`None` for `null`), the inner object that
+/// holds it, if any.
+type Found<'a> = (Vec<String>, Option<Vec<&'a RawValue>>, Option<Object<'a>>);
+
+fn at_path<'a>(object: &Object<'a>, path: &[String]) -> Option<Found<'a>> {
+    match path {
+        [] => None,
+        [name] => Some((path.to_vec(), list_or_null(object.get(name)?)?, None)),
+        [outer, name] => {
+            let holder = Object::read(object.get(outer)?.get())?;
+            let rows = list_or_null(holder.get(name)?)?;
+            Some((path.to_vec(), rows, Some(holder)))
+        }
+        _ => None,
+    }
+}
+
+/// The first place with an array; else the first with `null`.
+fn search<'a>(object: &Object<'a>, list_name: &str) -> Option<Found<'a>> {
+    let names = || std::iter::once(list_name).chain(LISTS);
+    let paths = names().map(|name| vec![name.to_owned()]).chain(
+        names()
+            .chain(WRAPPERS)
+            .flat_map(|outer| names().map(move |name| vec![outer.to_owned(), name.to_owned()])),
+    );
+    let mut null = None;
+    for path in paths {
+        match at_path(object, &path) {
+            Some(found) if found.1.is_some() => return Some(found),
+            Some(found) => null = null.or(Some(found)),
+            None => {}
+        }
+    }
+    null
+}
+
+#[expect(clippy::option_option, reason = "no list, `null` for a list, and a list are three things")]
+fn list_or_null(value: &RawValue) -> Option<Option<Vec<&RawValue>>> {
+    serde_json::from_str(value.get()).ok()
+}
+
+/// The objects in which totals may stand.
+struct Tallies<'a>(Vec<Object<'a>>);
+
+impl<'a> Tallies<'a> {
+    fn of(object: &Object<'a>, holder: Option<&Object<'a>>) -> Self {
+        let holders = || std::iter::once(object).chain(holder);
+        let inner = holders()
+            .flat_map(|holder| TALLIES.iter().filter_map(|name| Object::read(holder.get(name)?.get())));
+        Self(holders().cloned().chain(inner).collect())
+    }
+
+    fn first(&self, names: &[&str]) -> Option<u64> {
+        let mut values = self.0.iter().flat_map(|object| names.iter().filter_map(|name| object.get(name)));
+        values.find_map(|value| value.get().trim_matches('"').parse().ok())
+    }
+}
+
+/// The text of a non-empty `error` or `errors`, after the status where there is one.
+fn stated_error(object: &Object<'_>) -> Option<String> {
+    let stated = ["error", "errors"].into_iter().find_map(|name| {
+        let value = object.get(name)?.get();
+        (!matches!(value, "null" | "false" | "0" | "\"\"") && !is_empty(value)).then_some(value)
+    })?;
+    let inner = Object::read(stated);
+    let status = status(object).or_else(|| status(inner.as_ref()?));
+    let text = match inner.as_ref().and_then(message) {
+        Some(text) => text,
+        None if stated == "true" => message(object).unwrap_or_else(|| "error".to_owned()),
+        None => plain(stated),
+    };
+    Some(printable(&with_status(status, &text), ERROR_CHARACTERS_MAX))
+}
+
+/// An object that only says what went wrong: `{"status":401,"message":"Unauthorized"}`. One with a name
+/// is an element, whose `status` is the customer's own.
+fn status_error(object: &Object<'_>) -> Option<String> {
+    if NAMES.iter().any(|field| object.get(field).is_some()) {
+        return None;
+    }
+    let status = status(object);
+    let failed = object.get("success").is_some_and(|value| value.get() == "false");
+    (status.is_some() || failed).then(|| {
+        let text = message(object).unwrap_or_else(|| "error".to_owned());
+        printable(&with_status(status, &text), ERROR_CHARACTERS_MAX)
+    })
+}
+
+fn with_status(status: Option<u16>, text: &str) -> String {
+    match status {
+        Some(status) if !text.contains(&status.to_string()) => format!("{status} {text}"),
+        _ => text.to_owned(),
+    }
+}
+
+fn status(object: &Object<'_>) -> Option<u16> {
+    let names = ["status", "statusCode", "status_code", "code", "errorCode"];
+    let mut values = names.iter().filter_map(|name| object.get(name));
+    values.find_map(|value| {
+        let status = value.get().trim_matches('"').parse().ok()?;
+        (400..600).contains(&status).then_some(status)
+    })
+}
+
+fn message(object: &Object<'_>) -> Option<String> {
+    let names = ["message", "error_description", "description", "detail", "title", "msg"];
+    let mut values = names.iter().filter_map(|name| object.get(name));
+    values.find_map(|value| serde_json::from_str::<String>(value.get()).ok())
+}
+
+/// A string's text; anything else as it is written.
+fn plain(value: &str) -> String {
+    serde_json::from_str(value).unwrap_or_else(|_| value.to_owned())
+}
+
+fn is_empty(value: &str) -> bool {
+    let inside = |open, close| Some(value.strip_prefix(open)?.strip_suffix(close)?.trim());
+    inside('[', ']').or(inside('{', '}')) == Some("")
+}
+
+/// A text from the network, fit to be printed: shortened, on one line, control characters out.
+fn printable(text: &str, characters_max: usize) -> String {
+    let visible = text.chars().filter(|c| !c.is_control());
+    visible.take(characters_max).collect()
+}
+
+fn what_it_is(text: &str, error: &serde_json::Error) -> String {
+    let start: String = text.trim_start().chars().take(1000).collect();
+    let start = start.to_ascii_lowercase();
+    if start.starts_with("<!doctype html") || start.contains("<html") {
+        "an HTML page".to_owned()
+    } else if start.starts_with('<') {
+        "an XML document".to_owned()
+    } else if !start.starts_with(['{', '[', '"']) {
+        "a plain text".to_owned()
+    } else if error.is_eof() {
+        format!("JSON cut short at byte {}", text.len())
+    } else {
+        format!("no JSON from byte {} on", offset_of(text, error))
+    }
+}
+
+fn offset_of(text: &str, error: &serde_json::Error) -> usize {
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    lines.map(str::len).sum::<usize>() + error.column()
+}
+
+/// The single document of a single read: an object, or an object that wraps it under the kind's
+/// singular, `data`, `result` or `item`, or an array of one. `None` when it is none of these, or shows
+/// neither an id nor a name: an error text in an object is no document.
+#[must_use]
+pub fn single<'a>(text: &'a str, kind: &Kind) -> Option<&'a RawValue> {
+    unwrap_single(serde_json::from_str(text).ok()?, kind, 2)
+}
+
+fn unwrap_single<'a>(value: &'a RawValue, kind: &Kind, levels: u8) -> Option<&'a RawValue> {
+    if value.get().starts_with('[') {
+        let rows: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
+        let [row] = rows[..] else { return None };
+        return unwrap_single(row, kind, levels.checked_sub(1)?);
+    }
+    let object = Object::read(value.get())?;
+    // A bare `id` may be that of a failed request.
+    let has_id = |field: &String| object.get(field).is_some_and(|id| read_id(id.get()).is_some());
+    let (bare, own): (Vec<_>, Vec<_>) = kind.id_fields.iter().partition(|field| *field == "id");
+    if own.into_iter().any(has_id) {
+        return Some(value);
+    }
+    if stated_error(&object).is_some() {
+        return None;
+    }
+    if bare.into_iter().any(has_id) {
+        return Some(value);
+    }
+    let singulars = singulars(&kind.list_name);
+    let names = singulars.iter().map(String::as_str);
+    let mut wrapped =
+        names.chain([kind.list_name.as_str(), "data", "result", "item"]).filter_map(|name| object.get(name));
+    let is_container = |value: &&RawValue| value.get().starts_with(['{', '[']);
+    if let Some(inner) = wrapped.find(is_container) {
+        return unwrap_single(inner, kind, levels.checked_sub(1)?);
+    }
+    let has_name = NAMES.iter().any(|field| object.get(field).is_some());
+    has_name.then_some(value)
+}
+
+/// What one of `categories`, `statuses`, `measures` may be called.
+fn singulars(plural: &str) -> Vec<String> {
+    let mut singulars: Vec<String> =
+        ["s", "es"].iter().filter_map(|ending| plural.strip_suffix(ending)).map(str::to_owned).collect();
+    singulars.extend(plural.strip_suffix("ies").map(|stem| format!("{stem}y")));
+    singulars
+}

@@ -1,0 +1,24 @@
+//! Wire JSON → rows: tolerant of shape, never trusting. Pure; the one place where text of the network
+//! becomes text of the store, so that both stores hold the same.
+//!
+//! [`clean`] makes bytes into text, [`body`] finds the rows, [`choose_id_field`] settles their id,
+//! [`row`] makes each fit for the store.
+
+mod body;
+mod clean;
+mod document;
+mod rewrite;
+mod row;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::{Body, List, body, single};
+pub use clean::{Cleaned, clean};
+pub use document::{Columns, FieldChange, changed_fields, columns, fields};
+pub use row::{Row, choose_id_field, document, row};
+
+pub use crate::fingerprint::DEPTH_MAX;
+
+/// Largest document that is stored, in bytes.
+pub const DOCUMENT_BYTES_MAX: usize = 4 << 20;

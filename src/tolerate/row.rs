@@ -1,0 +1,193 @@
+//! A row made fit for the store, in one pass over its text.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use serde_json::value::RawValue;
+
+use super::body::Object;
+use super::rewrite::{is_signed_link, rewrite};
+use super::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
+use crate::element::{ElementId, Fingerprint};
+use crate::fingerprint::{self, Fault, Look, Member, Reading, unescape};
+use crate::kind::Kind;
+use crate::snapshot::Rejected;
+
+/// A row made fit for the store.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// Its id.
+    pub id: ElementId,
+    /// Canonical hash of the document without the volatile fields.
+    pub fingerprint: Fingerprint,
+    /// The document: valid JSON, no duplicate keys (the last one counts), numbers outside i64 and f64
+    /// as text, signed links without their query.
+    pub document: Cow<'a, str>,
+    /// Its `scorecardId`, where it has one.
+    pub scorecard_id: Option<i64>,
+    /// Its `lastEdited`, as written (a number as its digits).
+    pub last_edited: Option<Cow<'a, str>>,
+}
+
+/// Reads a row.
+///
+/// # Errors
+/// [`Rejected`] for a row that cannot be stored; the rest of its kind can.
+pub fn row<'a>(raw: &'a RawValue, kind: &Kind, id_field: &str) -> Result<Row<'a>, Rejected> {
+    if !raw.get().starts_with('{') {
+        return Err(rejected(raw, "not an object".to_owned()));
+    }
+    let (document, facts) = match fit(raw, kind)? {
+        Fit::AsWritten(reading) => (Cow::Borrowed(raw.get()), Facts::of(&reading, id_field)),
+        Fit::Rewritten(text) => {
+            let reading = read(&text, kind).map_err(|fault| faulty(raw, fault))?;
+            let facts = Facts::of(&reading, id_field).into_owned();
+            (Cow::Owned(text), facts)
+        }
+    };
+    let Some(id) = facts.id else {
+        return Err(rejected(raw, format!("no integer in {id_field}")));
+    };
+    Ok(Row {
+        id: ElementId(id),
+        fingerprint: facts.fingerprint,
+        document,
+        scorecard_id: facts.scorecard_id,
+        last_edited: facts.last_edited,
+    })
+}
+
+/// Any JSON value as the store holds it, by the same rules as a row: for single reads and measure data.
+///
+/// # Errors
+/// [`Rejected`] for a value that cannot be stored.
+pub fn document<'a>(raw: &'a RawValue, kind: &Kind) -> Result<Cow<'a, str>, Rejected> {
+    Ok(match fit(raw, kind)? {
+        Fit::AsWritten(_) => Cow::Borrowed(raw.get()),
+        Fit::Rewritten(text) => Cow::Owned(text),
+    })
+}
+
+enum Fit<'a> {
+    AsWritten(Reading<'a>),
+    Rewritten(String),
+}
+
+fn fit<'a>(raw: &'a RawValue, kind: &Kind) -> Result<Fit<'a>, Rejected> {
+    let too_large = |text: &str| text.len() > DOCUMENT_BYTES_MAX;
+    let large = || rejected(raw, format!("larger than {} MB", DOCUMENT_BYTES_MAX >> 20));
+    if too_large(raw.get()) {
+        return Err(large());
+    }
+    let reading = read(raw.get(), kind).map_err(|fault| faulty(raw, fault))?;
+    if !reading.is_odd {
+        return Ok(Fit::AsWritten(reading));
+    }
+    let text = rewrite(raw, kind.signed_links);
+    if too_large(&text) {
+        return Err(large());
+    }
+    Ok(Fit::Rewritten(text))
+}
+
+fn read<'a>(text: &'a str, kind: &Kind) -> Result<Reading<'a>, Fault> {
+    let look = Look {
+        volatile: &kind.volatile,
+        odd_text: kind.signed_links.then_some(is_signed_link as fn(&str) -> bool),
+    };
+    fingerprint::read(text, look)
+}
+
+/// What a row is asked for.
+struct Facts<'a> {
+    fingerprint: Fingerprint,
+    id: Option<i64>,
+    scorecard_id: Option<i64>,
+    last_edited: Option<Cow<'a, str>>,
+}
+
+impl<'a> Facts<'a> {
+    fn of(reading: &Reading<'a>, id_field: &str) -> Self {
+        let value = |name| member(&reading.members, name).map(|member| member.value);
+        Self {
+            fingerprint: reading.fingerprint,
+            id: value(id_field).and_then(read_id),
+            scorecard_id: value("scorecardId").and_then(read_id),
+            last_edited: value("lastEdited").and_then(scalar),
+        }
+    }
+
+    fn into_owned(self) -> Facts<'static> {
+        Facts {
+            fingerprint: self.fingerprint,
+            id: self.id,
+            scorecard_id: self.scorecard_id,
+            last_edited: self.last_edited.map(|text| Cow::Owned(text.into_owned())),
+        }
+    }
+}
+
+/// A top-level field by its name.
+pub(super) fn member<'m, 'a>(members: &'m [Member<'a>], name: &str) -> Option<&'m Member<'a>> {
+    members.iter().find(|member| member.key == name)
+}
+
+/// An id: a JSON integer, or a string of one as it would be printed (`"12"`; not `"012"`, `"+12"`,
+/// `1.0`, `1e3`).
+pub(super) fn read_id(value: &str) -> Option<i64> {
+    let digits = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
+    let unsigned = digits.strip_prefix('-').unwrap_or(digits);
+    let is_canonical =
+        unsigned.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !unsigned.starts_with('0'));
+    is_canonical.then(|| digits.parse().ok())?
+}
+
+/// The text of a string that is not blank, or a number's digits.
+pub(super) fn scalar(value: &str) -> Option<Cow<'_, str>> {
+    match value.strip_prefix('"') {
+        Some(rest) => {
+            let text = unescape(rest.strip_suffix('"')?);
+            (!text.trim().is_empty()).then_some(text)
+        }
+        None => value.starts_with(|c: char| c == '-' || c.is_ascii_digit()).then_some(Cow::Borrowed(value)),
+    }
+}
+
+fn faulty(raw: &RawValue, fault: Fault) -> Rejected {
+    let reason = match fault {
+        Fault::Deep => format!("nested deeper than {DEPTH_MAX}"),
+        Fault::Malformed => "not JSON".to_owned(),
+    };
+    rejected(raw, reason)
+}
+
+fn rejected(raw: &RawValue, reason: String) -> Rejected {
+    let object = Object::read(raw.get()).unwrap_or_default();
+    Rejected { reason, keys: object.keys(), digest: fingerprint::of_bytes(raw.get().as_bytes()) }
+}
+
+/// Chooses the id field: the candidate that reads as an id in most rows (at least in half of those that
+/// are objects), the first one of equals. Rows that lack it are rejected one by one.
+///
+/// It must tell rows apart: distinct (id, `scorecardId`) pairs are at least half as many as distinct
+/// rows, for an element may be listed once for each scorecard it is placed in, but a reference to
+/// something else comes again and again. `None` when no candidate does (or there are no rows).
+#[must_use]
+pub fn choose_id_field(rows: &[&RawValue], candidates: &[String]) -> Option<String> {
+    let objects: HashMap<&str, Object<'_>> =
+        rows.iter().filter_map(|row| Some((row.get(), Object::read(row.get())?))).collect();
+    let mut best: Option<(usize, &String)> = None;
+    for candidate in candidates {
+        let ids = objects.values().filter_map(|object| {
+            let value_of = |name| object.get(name).and_then(|value| read_id(value.get()));
+            Some((value_of(candidate)?, value_of("scorecardId")))
+        });
+        let readable = ids.clone().count();
+        let distinct = ids.collect::<HashSet<_>>().len();
+        let is_fit = readable > 0 && readable * 2 >= objects.len() && distinct * 2 >= readable;
+        if is_fit && best.is_none_or(|(most, _)| readable > most) {
+            best = Some((readable, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate.clone())
+}
