@@ -36,3 +36,7 @@ pub mod schedule;
 pub mod tolerate;
 pub mod trust;
 pub mod values;
+
+// Floor 2: settings and scratch.
+pub mod config;
+pub mod spool;

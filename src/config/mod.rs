@@ -1,0 +1,285 @@
+//! Settings: text → raw (as typed) → checked. [`Config::parse`] is pure (no file is read, no variable,
+//! no clock) and reports every fault at once.
+
+pub mod address;
+mod connection;
+mod in_force;
+mod kinds;
+pub mod problems;
+mod raw;
+mod service;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use chrono_tz::Tz;
+use url::Url;
+
+use crate::key::Key;
+use crate::kind::Kind;
+use crate::name::ConnectionName;
+use crate::schedule::Schedule;
+
+use problems::Problems;
+use raw::{Faults, Section};
+
+/// Checked settings: everything that holds one is proof that it was checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The SQLite file.
+    pub store_path: PathBuf,
+    /// Connections in name order.
+    pub connections: Vec<Connection>,
+    /// Limits shared by all connections to one host.
+    pub host_limits: HostLimits,
+    /// The daemon's own limits.
+    pub daemon: Daemon,
+    /// How ClearPoint is reached.
+    pub network: Network,
+    /// How long history is kept.
+    pub history: History,
+    /// When people are told.
+    pub warnings: Warnings,
+    /// How log lines look.
+    pub log: LogFormat,
+}
+
+impl Config {
+    /// Checks the text of the file at `path`. Relative paths in it count from that file's folder.
+    ///
+    /// # Errors
+    /// Every fault, to be shown as it is; the exit code is 2. Where the text is no TOML, only that is
+    /// said: what the rest means is not known yet.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
+        // An editor of another system may leave a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let (_, errors) = toml::de::DeTable::parse_recoverable(text);
+        if !errors.is_empty() {
+            return Err(Problems::of_syntax(path, text, errors));
+        }
+        let table = toml::from_str::<toml::Table>(text)
+            .map_err(|error| Problems::of_syntax(path, text, vec![error]))?;
+        let faults = Faults::default();
+        let config = Self::read(Section::root(table, &faults), path);
+        let faults = faults.into_inner();
+        match config {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => Err(Problems::new(path, faults)),
+        }
+    }
+
+    fn read(mut root: Section<'_>, path: &Path) -> Option<Self> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let store_path = service::read_store(root.section("store"), folder);
+        let known = kinds::read(&mut root);
+        let connections = connection::read_all(&mut root, &known, folder);
+        let beside = store_path.as_deref().and_then(Path::parent);
+        let daemon = service::read_daemon(root.section("daemon"), folder, beside);
+        Some(Self {
+            connections,
+            host_limits: service::read_host_limits(root.section("host_limits")),
+            daemon,
+            network: service::read_network(root.section("network"), folder),
+            history: service::read_history(root.section("history")),
+            warnings: service::read_warnings(root.section("warnings")),
+            log: service::read_log(root.section("log")),
+            store_path: store_path?,
+        })
+    }
+}
+
+/// One API key on one ClearPoint account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Connection {
+    /// Its name.
+    pub name: ConnectionName,
+    /// Without a trailing slash; https, unless loopback or `allow_http`.
+    pub base_url: Url,
+    /// The account whose permissions the key carries, as declared.
+    pub mapped_user: Option<String>,
+    /// When to pull what changed.
+    pub schedule: Schedule,
+    /// When to pull everything.
+    pub schedule_full: Schedule,
+    /// Days are counted in it.
+    pub timezone: Tz,
+    /// What to pull, scorecards first.
+    pub kinds: Vec<Kind>,
+    /// Which measures' series of values to read.
+    pub measure_data: MeasureData,
+    /// Which single reads to make.
+    pub details: Details,
+    /// What is written down about the key.
+    pub key: Key,
+    /// Where its access half comes from.
+    pub access_key: SecretSource,
+    /// Where its secret half comes from.
+    pub secret_key: SecretSource,
+    /// Limits of this connection.
+    pub limits: Limits,
+}
+
+/// Where a secret comes from. Names a place, never a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file, read again before every run.
+    File(PathBuf),
+    /// A systemd credential.
+    Credential(String),
+    /// An environment variable.
+    Env(String),
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Credential(name) => write!(f, "credential {name}"),
+            Self::Env(name) => write!(f, "variable {name}"),
+        }
+    }
+}
+
+/// `measure_data`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MeasureData {
+    /// Never.
+    Off,
+    /// Those that changed, and the seventh read longest ago at each full run.
+    Changed,
+    /// All, at each full run.
+    All,
+}
+
+/// `details`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Details {
+    /// Where single reads are seen to carry more than the list row, the changed ones.
+    Auto,
+    /// Never.
+    Off,
+    /// Those that changed, and the seventh read longest ago at each full run.
+    Changed,
+    /// All, at each full run.
+    All,
+}
+
+impl MeasureData {
+    /// The words of the file.
+    pub const WORDS: [(&str, Self); 3] = [("off", Self::Off), ("changed", Self::Changed), ("all", Self::All)];
+}
+
+impl Details {
+    /// The words of the file.
+    pub const WORDS: [(&str, Self); 4] =
+        [("auto", Self::Auto), ("off", Self::Off), ("changed", Self::Changed), ("all", Self::All)];
+}
+
+/// `[connections.NAME.limits]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Requests a second, at most.
+    pub requests_per_second: f64,
+    /// Requests under way at once, at most.
+    pub concurrency: u32,
+    /// Rows asked for in one page.
+    pub page_size: u32,
+    /// Longest wait for one answer.
+    pub request_timeout: Duration,
+    /// Share of a kind that may go out of sight in one run, in percent.
+    pub removals_max: f64,
+    /// Below this many removals the share does not count.
+    pub removals_min: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 4.0,
+            concurrency: 4,
+            page_size: 200,
+            request_timeout: Duration::from_secs(60),
+            removals_max: 10.0,
+            removals_min: 10,
+        }
+    }
+}
+
+/// `[host_limits]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct HostLimits {
+    /// Requests a second to one host, at most.
+    pub requests_per_second: f64,
+    /// Requests under way at once to one host, at most.
+    pub concurrency: u32,
+}
+
+/// `[daemon]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Daemon {
+    /// Runs under way at once, at most.
+    pub runs_max: u32,
+    /// Bytes for bodies and spools of all runs together.
+    pub memory_max: u64,
+    /// Where spools spill; beside the store by default.
+    pub spool_dir: PathBuf,
+}
+
+/// `[network]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Network {
+    /// `proxy`
+    pub proxy: Proxy,
+    /// More certificates to trust, as PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// `network.proxy`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proxy {
+    /// What the environment says.
+    Env,
+    /// None.
+    Off,
+    /// This one, for https.
+    Url(Url),
+}
+
+/// `[history]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// How long change rows are kept.
+    pub keep: Duration,
+    /// How long run records are kept.
+    pub runs_keep: Duration,
+}
+
+/// `[warnings]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warnings {
+    /// Days left at which a key's expiry is said, and said more urgently; descending.
+    pub key_expiry_days: Vec<u32>,
+    /// How often an open warning is said again.
+    pub remind_every: Duration,
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal or under systemd, JSON elsewhere.
+    Auto,
+    /// Text.
+    Text,
+    /// JSON lines.
+    Json,
+}
+
+impl LogFormat {
+    /// The words of the file.
+    pub const WORDS: [(&str, Self); 3] = [("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)];
+}
