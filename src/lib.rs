@@ -40,3 +40,8 @@ pub mod values;
 // Floor 2: settings and scratch.
 pub mod config;
 pub mod spool;
+
+// Floor 3: edges. Each wraps one outside thing and never uses another.
+pub mod secrets;
+pub mod systemd;
+pub mod telemetry;

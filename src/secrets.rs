@@ -1,0 +1,249 @@
+//! Where secrets come from: read only when they are needed, wiped when they are done with, never
+//! printed. Errors name the place, never the value. Called by the jobs before each run.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use zeroize::Zeroizing;
+
+use crate::config::{Connection, SecretSource};
+use crate::key::KeyPair;
+
+/// More bytes than any secret has; a larger file is another file.
+const SECRET_BYTES_MAX: usize = 16 * 1024;
+
+/// Where systemd puts the credentials of this process.
+const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// Why a secret cannot be had, by what a person does about it. `at` is the key's path in the
+/// configuration and the place it names.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file or credential does not open.
+    #[error("{at} cannot be read; check that it exists and that this user may read it")]
+    Unreadable {
+        /// Which secret, and its place.
+        at: String,
+        /// What the system says.
+        #[source]
+        error: io::Error,
+    },
+    /// The variable is not there.
+    #[error("{at} is not set; set it where the program is started")]
+    Unset {
+        /// Which secret, and its place.
+        at: String,
+    },
+    /// The process was not started by systemd, or its unit passes no credentials.
+    #[error("{at} exists only under systemd; add LoadCredential= to the unit, or use {{ file = … }}")]
+    NoCredentials {
+        /// Which secret, and its place.
+        at: String,
+    },
+    /// There is nothing but white space.
+    #[error("{at} is empty; put the secret there as ClearPoint shows it")]
+    Empty {
+        /// Which secret, and its place.
+        at: String,
+    },
+    /// Not what fits into a header.
+    #[error("{at} holds more than one line of plain ASCII; put the secret there alone")]
+    Unusable {
+        /// Which secret, and its place.
+        at: String,
+    },
+}
+
+impl KeyPair {
+    /// Reads both halves of a connection's key from where they come from.
+    ///
+    /// # Errors
+    /// The first half that cannot be had.
+    pub fn read(connection: &Connection) -> Result<Self, SecretError> {
+        let [access_key, secret_key] = halves(connection).map(|(at, source)| read(&at, source));
+        Ok(Self { access_key: access_key?, secret_key: secret_key? })
+    }
+}
+
+/// What is careless about where a connection's secrets lie, for people.
+#[must_use]
+pub fn exposures(connection: &Connection) -> Vec<String> {
+    let exposed = |(at, source): (String, &SecretSource)| match source {
+        SecretSource::File(path) if is_readable_by_others(path) => Some(format!(
+            "{at}: file {} is readable by every user of this machine; run: chmod o-rwx {}",
+            path.display(),
+            path.display()
+        )),
+        _ => None,
+    };
+    halves(connection).into_iter().filter_map(exposed).collect()
+}
+
+fn halves(connection: &Connection) -> [(String, &SecretSource); 2] {
+    let Connection { name, key, access_key, secret_key, .. } = connection;
+    let at = |half: &str| format!("connections.{name}.{}.{half}", key.slot);
+    [(at("access_key"), access_key), (at("secret_key"), secret_key)]
+}
+
+fn is_readable_by_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the home of secrets")]
+fn read(at: &str, source: &SecretSource) -> Result<SecretString, SecretError> {
+    let at = format!("{at}: {source}");
+    let bytes = match source {
+        SecretSource::File(path) => read_file(at.clone(), path)?,
+        SecretSource::Credential(name) => {
+            let directory = std::env::var_os(CREDENTIALS_DIRECTORY);
+            read_credential(at.clone(), directory.as_deref(), name)?
+        }
+        SecretSource::Env(name) => {
+            let value = std::env::var_os(name).map(OsString::into_vec);
+            Zeroizing::new(value.ok_or_else(|| SecretError::Unset { at: at.clone() })?)
+        }
+    };
+    check(at, &bytes)
+}
+
+fn read_credential(
+    at: String,
+    directory: Option<&OsStr>,
+    name: &str,
+) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    match directory {
+        Some(directory) => read_file(at, &Path::new(directory).join(name)),
+        None => Err(SecretError::NoCredentials { at }),
+    }
+}
+
+fn read_file(at: String, path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    // Room for all from the start: a buffer that grows leaves unwiped copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * SECRET_BYTES_MAX));
+    let limit = SECRET_BYTES_MAX as u64 + 1;
+    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    match read {
+        Ok(count) if count > SECRET_BYTES_MAX => Err(SecretError::Unusable { at }),
+        Ok(_) => Ok(bytes),
+        Err(error) => Err(SecretError::Unreadable { at, error }),
+    }
+}
+
+/// Trims, and refuses what no header can carry.
+fn check(at: String, bytes: &[u8]) -> Result<SecretString, SecretError> {
+    let bytes = bytes.trim_ascii();
+    if bytes.is_empty() {
+        return Err(SecretError::Empty { at });
+    }
+    let is_plain = |byte: &u8| (0x20..0x7f).contains(byte);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if bytes.iter().all(is_plain) => Ok(SecretString::from(Box::<str>::from(text))),
+        _ => Err(SecretError::Unusable { at }),
+    }
+}
+
+/// Tells two key pairs apart without keeping either: a hash under a key that this process drew at
+/// random, so it means nothing outside of it and is never stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecretMark {
+    access_key: u64,
+    secret_key: u64,
+}
+
+impl SecretMark {
+    /// The mark of a pair.
+    #[must_use]
+    pub fn of(pair: &KeyPair) -> Self {
+        static KEY: OnceLock<RandomState> = OnceLock::new();
+        let key = KEY.get_or_init(RandomState::new);
+        let mark = |secret: &SecretString| key.hash_one(secret.expose_secret());
+        Self { access_key: mark(&pair.access_key), secret_key: mark(&pair.secret_key) }
+    }
+
+    /// Whether both pairs have one access key: then both connections pull one account.
+    #[must_use]
+    pub fn shares_access_key(self, other: Self) -> bool {
+        self.access_key == other.access_key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::Permissions;
+
+    fn read_bytes(bytes: &[u8]) -> Result<SecretString, SecretError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), bytes).unwrap();
+        read("key", &SecretSource::File(file.path().into()))
+    }
+
+    fn pair(access_key: &str, secret_key: &str) -> KeyPair {
+        KeyPair { access_key: access_key.into(), secret_key: secret_key.into() }
+    }
+
+    #[test]
+    fn a_file_is_read_without_its_line_end() {
+        assert_eq!(read_bytes(b" AK-1 2=\r\n").unwrap().expose_secret(), "AK-1 2=");
+    }
+
+    #[test]
+    fn what_no_header_carries_is_refused_and_not_shown() {
+        let long = [b'a'; SECRET_BYTES_MAX + 1];
+        for bytes in [&b"hunter\n2"[..], b"hunter\0", "hunterü".as_bytes(), b"hunter\xff", &long] {
+            let error = read_bytes(bytes).unwrap_err();
+            assert!(matches!(error, SecretError::Unusable { .. }), "{error}");
+            assert!(!format!("{error:?}").contains("hunter"));
+        }
+        assert!(matches!(read_bytes(b"\n \n").unwrap_err(), SecretError::Empty { .. }));
+    }
+
+    #[test]
+    fn a_missing_place_is_named() {
+        let text = |source| read("connections.city.key.access_key", &source).unwrap_err().to_string();
+        let file = text(SecretSource::File("/nowhere/access".into()));
+        assert!(file.starts_with("connections.city.key.access_key: file /nowhere/access cannot"), "{file}");
+        let variable = text(SecretSource::Env("CLEARPOINT_NOT_SET".into()));
+        assert!(variable.contains("variable CLEARPOINT_NOT_SET is not set"), "{variable}");
+    }
+
+    #[test]
+    fn a_variable_is_read() {
+        let secret = read("key", &SecretSource::Env("CARGO_PKG_NAME".into())).unwrap();
+        assert_eq!(secret.expose_secret(), "clearpoint-sync");
+    }
+
+    #[test]
+    fn a_credential_is_a_file_in_the_directory_systemd_names() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("access"), "AK").unwrap();
+        let read = |directory| read_credential("key".into(), directory, "access");
+        assert_eq!(*read(Some(directory.path().as_os_str())).unwrap(), b"AK");
+        assert!(matches!(read(None), Err(SecretError::NoCredentials { .. })));
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_noticed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::set_permissions(file.path(), Permissions::from_mode(0o640)).unwrap();
+        assert!(!is_readable_by_others(file.path()));
+        fs::set_permissions(file.path(), Permissions::from_mode(0o644)).unwrap();
+        assert!(is_readable_by_others(file.path()));
+    }
+
+    #[test]
+    fn a_mark_tells_new_secrets_from_old_ones() {
+        let mark = SecretMark::of(&pair("a", "s"));
+        assert_eq!(mark, SecretMark::of(&pair("a", "s")));
+        assert_ne!(mark, SecretMark::of(&pair("a", "t")));
+        assert!(mark.shares_access_key(SecretMark::of(&pair("a", "t"))));
+        assert!(!mark.shares_access_key(SecretMark::of(&pair("b", "s"))));
+    }
+}
