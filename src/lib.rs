@@ -45,3 +45,6 @@ pub mod spool;
 pub mod secrets;
 pub mod systemd;
 pub mod telemetry;
+
+// Floor 5: services.
+pub mod simulator;
