@@ -42,6 +42,7 @@ pub mod config;
 pub mod spool;
 
 // Floor 3: edges. Each wraps one outside thing and never uses another.
+pub mod pull;
 pub mod secrets;
 pub mod systemd;
 pub mod telemetry;

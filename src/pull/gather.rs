@@ -1,0 +1,277 @@
+//! The rows of one pull on their way to a snapshot: documents go to the spool, small entries stay.
+//! Any order of the same pages gives the same snapshot.
+
+use std::collections::{BTreeSet, HashSet};
+use std::io;
+use std::path::Path;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::element::{ElementId, Fingerprint};
+use crate::fingerprint;
+use crate::kind::Kind;
+use crate::pull::query::{Rows, Use};
+use crate::pull::stamps::{Newest, Stamps};
+use crate::snapshot::{Entry, Rejected};
+use crate::spool::{Budget, Spool};
+use crate::stamp::StampFormat;
+use crate::tolerate::{self, List};
+
+/// Rejected rows kept of one pull.
+const REJECTED_MAX: usize = 100;
+
+/// One row as listed; there are several of an element that was listed more than once.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    entry: Entry,
+    scorecard_id: Option<i64>,
+    /// The page that listed it; 0 where it was asked for again.
+    page: u32,
+}
+
+/// The rows that one pull has brought so far.
+#[derive(Debug)]
+pub(super) struct Gather<'a> {
+    kind: &'a Kind,
+    id_field: String,
+    spool: Spool,
+    seen: HashSet<ElementId>,
+    candidates: Vec<Candidate>,
+    stamps: Stamps,
+    rejected: BTreeSet<Rejected>,
+    digests_rejected: HashSet<Fingerprint>,
+}
+
+/// What a pull gathered, in its final shape.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// Distinct elements in ascending id order.
+    pub(super) entries: Vec<Entry>,
+    /// Sorted and distinct.
+    pub(super) placements: Vec<(ElementId, i64)>,
+    /// The documents.
+    pub(super) spool: Spool,
+    /// At most 100, sorted and distinct.
+    pub(super) rejected: Vec<Rejected>,
+    /// Distinct rows: elements, and rows that were rejected.
+    pub(super) distinct: u64,
+    /// The same, an element counted once for each scorecard that it is placed in.
+    pub(super) pairs: u64,
+    /// Whether a row came on two pages: the list shifted while it was paged.
+    pub(super) has_duplicates: bool,
+    /// The newest stamp and the format, where one was settled.
+    pub(super) newest: Option<Newest>,
+}
+
+/// The rows of one page, read but not yet taken.
+#[derive(Debug)]
+pub(super) struct PageRows<'p> {
+    rows: Vec<Result<tolerate::Row<'p>, Rejected>>,
+    /// What the end's proof wants to know of them.
+    pub(super) facts: Rows,
+}
+
+impl<'a> Gather<'a> {
+    /// Nothing gathered yet. Stamps after `server_now` are nobody's cursor.
+    #[must_use]
+    pub(super) fn new(
+        kind: &'a Kind,
+        id_field: String,
+        (budget, spool_dir): (&Budget, &Path),
+        server_now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            kind,
+            id_field,
+            spool: Spool::new(budget, spool_dir),
+            seen: HashSet::new(),
+            candidates: Vec::new(),
+            stamps: Stamps::new(server_now),
+            rejected: BTreeSet::new(),
+            digests_rejected: HashSet::new(),
+        }
+    }
+
+    /// Reads a page's rows.
+    #[must_use]
+    pub(super) fn read<'p>(&self, list: &List<'p>) -> PageRows<'p> {
+        let mut ids = BTreeSet::new();
+        let mut digests = BTreeSet::new();
+        let mut rows = Vec::with_capacity(list.rows.len());
+        for raw in &list.rows {
+            let row = tolerate::row(raw, self.kind, &self.id_field);
+            match &row {
+                Ok(row) => drop(ids.insert(row.id)),
+                Err(rejected) => drop(digests.insert(rejected.digest)),
+            }
+            rows.push(row);
+        }
+        let fresh_ids = ids.iter().filter(|id| !self.seen.contains(id)).count();
+        let is_fresh = |digest: &&Fingerprint| !self.digests_rejected.contains(digest);
+        let fresh = fresh_ids + digests.iter().filter(is_fresh).count();
+        let facts = Rows {
+            received: u32::try_from(rows.len()).unwrap_or(u32::MAX),
+            fresh: u32::try_from(fresh).unwrap_or(u32::MAX),
+            signature: signature(&ids, &digests),
+            total: list.total,
+            page_count: list.page_count,
+        };
+        PageRows { rows, facts }
+    }
+
+    /// Takes a page's rows.
+    ///
+    /// # Errors
+    /// The spool cannot be written.
+    pub(super) fn take(&mut self, page: u32, rows: PageRows<'_>, usage: Use) -> io::Result<()> {
+        let page = if usage == Use::Page { page } else { 0 };
+        for row in rows.rows {
+            match row {
+                Ok(row) => self.take_row(page, &row)?,
+                Err(rejected) => self.reject(rejected),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ids gathered so far.
+    #[must_use]
+    pub(super) fn seen(&self) -> &HashSet<ElementId> {
+        &self.seen
+    }
+
+    /// Brings what was gathered into its final shape. `format` is the one remembered, for when this
+    /// pull's stamps do not settle one.
+    ///
+    /// # Errors
+    /// The spool cannot be read.
+    pub(super) fn finish(mut self, format: Option<StampFormat>) -> io::Result<Gathered> {
+        let newest = self.stamps.newest(format);
+        let format = newest.as_ref().map(|newest| newest.format);
+        self.candidates
+            .sort_unstable_by_key(|candidate| (candidate.entry.id, candidate.scorecard_id, candidate.page));
+        let mut entries = Vec::with_capacity(self.seen.len());
+        let mut placements = Vec::new();
+        let mut pairs = 0;
+        let mut has_duplicates = false;
+        for rivals in self.candidates.chunk_by(|a, b| a.entry.id == b.entry.id) {
+            entries.push(winner(&self.spool, rivals, format)?);
+            for placed in rivals.chunk_by(|a, b| a.scorecard_id == b.scorecard_id) {
+                has_duplicates |= came_on_two_pages(placed);
+                pairs += 1;
+                placements.extend(placed[0].scorecard_id.map(|to| (placed[0].entry.id, to)));
+            }
+        }
+        let rejected_count = self.digests_rejected.len() as u64;
+        Ok(Gathered {
+            distinct: entries.len() as u64 + rejected_count,
+            pairs: pairs + rejected_count,
+            entries,
+            placements,
+            spool: self.spool,
+            rejected: self.rejected.into_iter().collect(),
+            has_duplicates,
+            newest,
+        })
+    }
+
+    fn take_row(&mut self, page: u32, row: &tolerate::Row<'_>) -> io::Result<()> {
+        if let Some(stamp) = &row.last_edited {
+            self.stamps.see(stamp);
+        }
+        let span = self.spool.append(row.document.as_bytes())?;
+        self.seen.insert(row.id);
+        self.candidates.push(Candidate {
+            entry: Entry { id: row.id, fingerprint: row.fingerprint, span },
+            scorecard_id: row.scorecard_id,
+            page,
+        });
+        Ok(())
+    }
+
+    /// Keeps a row aside.
+    pub(super) fn reject(&mut self, rejected: Rejected) {
+        self.digests_rejected.insert(rejected.digest);
+        self.rejected.insert(rejected);
+        if self.rejected.len() > REJECTED_MAX {
+            // The least are kept, so that any order of pages keeps the same.
+            self.rejected.pop_last();
+        }
+    }
+}
+
+/// Settles the id field on the first rows of a kind: the remembered one while most rows have it, else
+/// the first candidate that stands in every row and is distinct, else (odd rows, links) the one that
+/// tells the most rows apart, if that is more than half of them.
+#[must_use]
+pub(super) fn settle_id_field(rows: &[&RawValue], kind: &Kind, remembered: Option<&str>) -> Option<String> {
+    let distinct = |field: &str| {
+        let ids = rows.iter().filter_map(|raw| tolerate::row(raw, kind, field).ok());
+        ids.map(|row| row.id).collect::<HashSet<_>>().len()
+    };
+    if let Some(field) = remembered
+        && distinct(field) * 2 > rows.len()
+    {
+        return Some(field.to_owned());
+    }
+    if let Some(field) = tolerate::choose_id_field(rows, &kind.id_fields) {
+        return Some(field);
+    }
+    let counts = kind.id_fields.iter().map(|field| (distinct(field), field));
+    // `max_by_key` keeps the last of equals: the best candidate comes first in the catalogue.
+    let (count, field) = counts.rev().max_by_key(|(count, _)| *count)?;
+    (count * 2 > rows.len()).then(|| field.clone())
+}
+
+fn signature(ids: &BTreeSet<ElementId>, digests: &BTreeSet<Fingerprint>) -> Fingerprint {
+    let mut bytes = Vec::with_capacity(ids.len() * 8 + digests.len() * 16);
+    bytes.extend(ids.iter().flat_map(|id| id.0.to_be_bytes()));
+    bytes.extend(digests.iter().flat_map(|digest| digest.to_bytes()));
+    fingerprint::of_bytes(&bytes)
+}
+
+/// Rows of one element and scorecard: twice on one page is the server's way, on two pages a shift.
+fn came_on_two_pages(placed: &[Candidate]) -> bool {
+    let mut pages = placed.iter().map(|candidate| candidate.page).filter(|page| *page > 0);
+    let first = pages.next();
+    pages.any(|page| Some(page) != first)
+}
+
+/// Of several rows of one element the later `lastEdited`, then the least canonical bytes.
+fn winner(spool: &Spool, rivals: &[Candidate], format: Option<StampFormat>) -> io::Result<Entry> {
+    if let [only] = rivals {
+        return Ok(only.entry);
+    }
+    let mut best: Option<(Rank, Entry)> = None;
+    for rival in rivals {
+        let rank = Rank::of(&spool.read(rival.entry.span)?, format);
+        if best.as_ref().is_none_or(|(leader, _)| rank.beats(leader)) {
+            best = Some((rank, rival.entry));
+        }
+    }
+    Ok(best.expect("a chunk is never empty").1)
+}
+
+struct Rank {
+    edited: Option<DateTime<Utc>>,
+    canonical: String,
+    text: String,
+}
+
+impl Rank {
+    fn of(document: &str, format: Option<StampFormat>) -> Self {
+        let stamp = tolerate::columns(document).last_edited;
+        let edited = format.zip(stamp).and_then(|(format, stamp)| format.parse(&stamp));
+        let value = serde_json::from_str::<Value>(document);
+        let canonical = value.map_or_else(|_| String::new(), |value| value.to_string());
+        Self { edited, canonical, text: document.to_owned() }
+    }
+
+    fn beats(&self, other: &Self) -> bool {
+        let newer = self.edited.cmp(&other.edited);
+        let older_text = (&other.canonical, &other.text).cmp(&(&self.canonical, &self.text));
+        newer.then(older_text).is_gt()
+    }
+}

@@ -1,0 +1,135 @@
+//! Rows on their way to a snapshot: any order of pages gives the same, and the id field is settled.
+
+use chrono::{DateTime, Utc};
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+
+use super::kind_named;
+use crate::element::ElementId;
+use crate::pull::gather::{Gather, Gathered, settle_id_field};
+use crate::pull::query::Use;
+use crate::snapshot::Rejected;
+use crate::spool::Budget;
+use crate::tolerate::{self, Body};
+
+fn noon() -> DateTime<Utc> {
+    "2026-03-02T12:00:00Z".parse().unwrap()
+}
+
+fn gather(pages: &[(u32, String)]) -> Gathered {
+    let kind = kind_named("measures");
+    let dir = tempfile::tempdir().unwrap();
+    let scratch = (&Budget::new(1 << 20), dir.path());
+    let mut gather = Gather::new(&kind, "objectId".into(), scratch, noon());
+    for (page, text) in pages {
+        let Body::List(list) = tolerate::body(text, "measures", None) else { panic!("{text}") };
+        let rows = gather.read(&list);
+        gather.take(*page, rows, Use::Page).unwrap();
+    }
+    gather.finish(None).unwrap()
+}
+
+/// Everything that a snapshot tells, without the places in its spool.
+#[derive(Debug, PartialEq)]
+struct Told {
+    rows: Vec<(ElementId, u128, String)>,
+    placements: Vec<(ElementId, i64)>,
+    rejected: Vec<Rejected>,
+    cursor: Option<String>,
+    has_duplicates: bool,
+    counts: (u64, u64),
+}
+
+impl Told {
+    fn of(gathered: &Gathered) -> Self {
+        let document = |span| gathered.spool.read(span).unwrap().into_owned();
+        let rows = gathered.entries.iter();
+        Self {
+            rows: rows.map(|e| (e.id, e.fingerprint.0, document(e.span))).collect(),
+            placements: gathered.placements.clone(),
+            rejected: gathered.rejected.clone(),
+            cursor: gathered.newest.clone().and_then(|newest| newest.cursor),
+            has_duplicates: gathered.has_duplicates,
+            counts: (gathered.distinct, gathered.pairs),
+        }
+    }
+}
+
+fn row() -> impl Strategy<Value = String> {
+    let stamps = ["2026-03-01T08:00:00Z", "2026-03-02T09:30:00Z", "2027-01-01T00:00:00Z"];
+    (0..6_i64, 1..3_i64, prop::sample::select(stamps.to_vec()), 0..3_u8, 0..12_u8).prop_map(
+        |(id, scorecard, stamp, name, shape)| match shape {
+            0 => format!(r#"{{"name":"{name}"}}"#),
+            1 => format!(r#"{{"name":"{name}","scorecardId":{scorecard},"objectId":{id}}}"#),
+            _ => format!(
+                r#"{{"objectId":{id},"scorecardId":{scorecard},"lastEdited":"{stamp}","name":"{name}"}}"#
+            ),
+        },
+    )
+}
+
+fn pages() -> impl Strategy<Value = Vec<(u32, String)>> {
+    let page = prop::collection::vec(row(), 1..5).prop_map(|rows| format!("[{}]", rows.join(",")));
+    prop::collection::vec(page, 1..6)
+        .prop_map(|pages| pages.into_iter().zip(1..).map(|(text, page)| (page, text)).collect())
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_pages_gives_the_same_snapshot(pages in pages(), turn in 0..6_usize) {
+        let expected = Told::of(&gather(&pages));
+        let mut shuffled = pages.clone();
+        shuffled.rotate_left(turn % pages.len());
+        prop_assert_eq!(&Told::of(&gather(&shuffled)), &expected);
+        shuffled.reverse();
+        prop_assert_eq!(&Told::of(&gather(&shuffled)), &expected);
+    }
+}
+
+#[test]
+fn of_rows_edited_at_the_same_time_the_least_canonical_one_wins() {
+    let page = |text: &str| (1, text.to_owned());
+    let a = r#"[{"objectId":1,"name":"a","z":1}]"#;
+    let b = r#"[{"name":"b","z":0,"objectId":1}]"#;
+    for pages in [[page(a), page(b)], [page(b), page(a)]] {
+        let told = Told::of(&gather(&pages));
+        assert!(told.rows[0].2.contains(r#""name":"a""#));
+    }
+}
+
+#[test]
+fn at_most_a_hundred_rejected_rows_are_kept_and_all_are_counted() {
+    let rows: Vec<String> = (0..250).map(|n| format!(r#"{{"name":"{n}"}}"#)).collect();
+    let gathered = gather(&[(1, format!("[{}]", rows.join(",")))]);
+    assert_eq!(gathered.rejected.len(), 100);
+    assert_eq!(gathered.distinct, 250);
+}
+
+#[track_caller]
+fn check_id_field(rows: &[&str], remembered: Option<&str>, expected: Option<&str>) {
+    let rows: Vec<&RawValue> = rows.iter().map(|row| serde_json::from_str(row).unwrap()).collect();
+    let settled = settle_id_field(&rows, &kind_named("measures"), remembered);
+    assert_eq!(settled.as_deref(), expected);
+}
+
+#[test]
+fn the_id_field_is_the_first_candidate_in_every_row() {
+    check_id_field(&[r#"{"objectId":1,"id":5}"#, r#"{"objectId":2,"id":6}"#], None, Some("objectId"));
+    check_id_field(&[r#"{"measureId":1}"#, r#"{"measureId":2}"#], None, Some("measureId"));
+    check_id_field(&[r#"{"scorecardId":1}"#], None, None);
+}
+
+#[test]
+fn an_odd_row_or_a_link_on_the_first_page_does_not_hide_the_id_field() {
+    let odd = [r#"{"objectId":1}"#, r#"{"objectId":2}"#, r#"{"name":"odd"}"#];
+    check_id_field(&odd, None, Some("objectId"));
+    let link = [r#"{"objectId":1,"x":1}"#, r#"{"objectId":1,"x":2}"#, r#"{"objectId":2}"#];
+    check_id_field(&link, None, Some("objectId"));
+}
+
+#[test]
+fn a_remembered_id_field_stays_while_most_rows_have_it() {
+    let rows = [r#"{"objectId":1,"id":5}"#, r#"{"objectId":2,"id":6}"#];
+    check_id_field(&rows, Some("id"), Some("id"));
+    check_id_field(&rows, Some("measureId"), Some("objectId"));
+}
