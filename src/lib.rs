@@ -44,6 +44,7 @@ pub mod spool;
 // Floor 3: edges. Each wraps one outside thing and never uses another.
 pub mod pull;
 pub mod secrets;
+pub mod store;
 pub mod systemd;
 pub mod telemetry;
 

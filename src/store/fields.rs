@@ -1,0 +1,84 @@
+//! The register of fields: which top-level fields each connection's documents hold. New ones are noted
+//! with the data; their view columns are given later, so that a view can never cost a run.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use rusqlite::Connection;
+
+use crate::name::ConnectionName;
+use crate::tolerate;
+
+/// Fields noted per connection and kind: an API that writes data into its keys must not fill the store.
+const FIELDS_MAX: usize = 1000;
+
+/// The known fields of one kind of one connection, while it is written.
+#[derive(Debug)]
+pub(super) struct Known<'a> {
+    connection: &'a ConnectionName,
+    kind: &'a str,
+    part: &'static str,
+    now: &'a str,
+    /// Whether a value other than null was seen yet, by field.
+    typed: HashMap<String, bool>,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn load(
+        sql: &Connection,
+        connection: &'a ConnectionName,
+        kind: &'a str,
+        part: &'static str,
+        now: &'a str,
+    ) -> rusqlite::Result<Self> {
+        let mut statement =
+            sql.prepare_cached("SELECT field, json_type FROM fields WHERE connection = ?1 AND kind = ?2")?;
+        let typed = statement
+            .query_map((connection.as_str(), kind), |row| {
+                Ok((row.get(0)?, row.get_ref(1)?.as_str()? != "null"))
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(Self { connection, kind, part, now, typed })
+    }
+
+    /// Notes the fields of a document that were not known.
+    pub(super) fn note(&mut self, sql: &Connection, document: &str) -> rusqlite::Result<()> {
+        for (field, json_type) in tolerate::fields(document) {
+            let count = self.typed.len();
+            let is_typed = json_type != "null";
+            match self.typed.entry(field) {
+                Entry::Occupied(known) if *known.get() || !is_typed => {}
+                Entry::Occupied(mut known) => {
+                    sql.prepare_cached(
+                        "UPDATE fields SET json_type = ?4
+                         WHERE connection = ?1 AND kind = ?2 AND field = ?3",
+                    )?
+                    .execute((
+                        self.connection.as_str(),
+                        self.kind,
+                        known.key(),
+                        json_type,
+                    ))?;
+                    *known.get_mut() = true;
+                }
+                Entry::Vacant(_) if count >= FIELDS_MAX => {}
+                Entry::Vacant(new) => {
+                    sql.prepare_cached(
+                        "INSERT INTO fields (connection, kind, field, json_type, part, first_seen_at)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    )?
+                    .execute((
+                        self.connection.as_str(),
+                        self.kind,
+                        new.key(),
+                        json_type,
+                        self.part,
+                        self.now,
+                    ))?;
+                    new.insert(is_typed);
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,149 @@
+//! The store: the SQL copy, and everything that must survive a restart. Applies plans; never makes
+//! them, and never asks the network. One transaction per kind.
+//!
+//! Every write of a run names its [`RunId`]; times are arguments. Whatever is written is compared
+//! first: a run that finds nothing changed writes nothing but its run record (`runs`, `run_kinds`,
+//! `run_reads`). The promises are methods of [`Store`], one file a subject.
+
+mod account;
+mod changes;
+mod columns;
+mod commit;
+mod details;
+mod elements;
+mod fields;
+mod freshness;
+mod lock;
+mod memory;
+mod prune;
+mod reads;
+mod runs;
+mod schema;
+mod sqlite;
+#[cfg(test)]
+pub(crate) mod tests;
+mod values;
+mod views;
+mod volatile;
+mod warnings;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::kind::Kind;
+use crate::memory::KindMemory;
+use crate::name::ConnectionName;
+use crate::plan::{Held, Plan, Verdicts};
+use crate::run::{KindRun, RunId};
+use crate::snapshot::{Rejected, Snapshot};
+use crate::spool::Spool;
+
+pub use changes::ChangeRow;
+pub use commit::Committed;
+pub use details::{Part, Read};
+pub use freshness::Freshness;
+pub use lock::{ConnectionLock, DaemonLock};
+pub use memory::RejectedRow;
+pub use reads::ReadState;
+pub use sqlite::Sqlite;
+pub use values::{HELD_VALUES, ValuesDone};
+
+/// Why the store did not do what was asked, by what the caller does about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A person must act: the file is another program's, newer than this program, on a network file
+    /// system, damaged, or not writable. The text says which and what to do.
+    #[error("{0}")]
+    Unusable(String),
+    /// Another process holds the connection's lock; the text names it (exit code 75).
+    #[error("{0}")]
+    Busy(String),
+    /// The disk is full, or reading or writing failed: nothing of this transaction is stored, and the
+    /// next run repeats it.
+    #[error("{context}")]
+    Failed {
+        /// What was being done, to what.
+        context: String,
+        /// What SQLite said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// All that one kind of one run changes, committed together or not at all.
+#[derive(Debug)]
+pub struct KindCommit<'a> {
+    /// Which run.
+    pub run: RunId,
+    /// Whose.
+    pub connection: &'a ConnectionName,
+    /// Which kind.
+    pub kind: &'a Kind,
+    /// The instant written into the rows.
+    pub now: DateTime<Utc>,
+    /// What was listed.
+    pub snapshot: &'a Snapshot,
+    /// The listed documents.
+    pub spool: &'a Spool,
+    /// Which of them to write.
+    pub plan: &'a Plan,
+    /// What becomes of the missing ones. Removals that a limit holds are not in here but in `held`.
+    /// Elements in the snapshot leave the `missing` table; `undecided` replace theirs.
+    pub verdicts: &'a Verdicts,
+    /// The held set as it is from now on; `None` clears it.
+    pub held: Option<&'a Held>,
+    /// What is remembered from now on.
+    pub memory: &'a KindMemory,
+    /// Rows kept aside, replacing the kind's earlier ones (an incremental pull only adds).
+    pub rejected: &'a [Rejected],
+    /// The kind's record in the run.
+    pub kind_run: &'a KindRun,
+}
+
+/// The store in use. A cheap handle: clones share the same file.
+#[derive(Debug, Clone)]
+pub enum Store {
+    /// One SQLite file on this machine.
+    Sqlite(Arc<Sqlite>),
+}
+
+impl Store {
+    /// Opens the SQLite store at `path`, making the file (never its directory) if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] for a network file system, another program's file, or one with a newer
+    /// schema.
+    pub async fn open(path: &Path, now: DateTime<Utc>) -> Result<Self, StoreError> {
+        let store = Self::Sqlite(Arc::new(Sqlite::open(path, now)?));
+        store.refresh_views().await?;
+        Ok(store)
+    }
+
+    /// Opens an existing SQLite store for commands that only look.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`] as for [`Store::open`], and when there is no file.
+    pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self::Sqlite(Arc::new(Sqlite::open_read_only(path)?)))
+    }
+
+    /// Makes a write and takes it back.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn write_probe(&self) -> Result<(), StoreError> {
+        let Self::Sqlite(db) = self;
+        db.write_probe()
+    }
+
+    /// What is wrong with the file, one line a fault; empty when it is sound.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.quick_check()
+    }
+}

@@ -1,0 +1,64 @@
+//! Forgets what is older than the operator wants to keep, in small batches, so that no run waits long.
+
+use chrono::{DateTime, Utc};
+
+use super::sqlite::text;
+use super::{Store, StoreError};
+
+/// Rows in one transaction.
+const BATCH: u32 = 1000;
+
+impl Store {
+    /// Forgets change rows and resolved warnings from before `history_keep`, and run records from before
+    /// `runs_keep`; gives how many change rows and runs went. Each kind keeps the record of its last
+    /// complete pull, each connection its last full run, for `freshness` and the schedule go by them.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn prune(
+        &self,
+        history_keep: DateTime<Utc>,
+        runs_keep: DateTime<Utc>,
+    ) -> Result<(u64, u64), StoreError> {
+        let changes = self
+            .prune_by(
+                "DELETE FROM changes WHERE sequence IN
+                   (SELECT sequence FROM changes WHERE at < ?1 ORDER BY at LIMIT ?2)",
+                history_keep,
+            )
+            .await?;
+        self.prune_by(
+            "DELETE FROM warnings WHERE id IN
+               (SELECT id FROM warnings WHERE resolved_at < ?1 LIMIT ?2)",
+            history_keep,
+        )
+        .await?;
+        let runs = self
+            .prune_by(
+                "DELETE FROM runs WHERE id IN
+                   (SELECT id FROM runs WHERE started_at < ?1
+                      AND id NOT IN (SELECT max(run) FROM run_kinds WHERE outcome = 'complete'
+                                     GROUP BY connection, kind)
+                      AND id NOT IN (SELECT max(id) FROM runs WHERE mode = 'full'
+                                     AND outcome IN ('ok', 'partial') GROUP BY connection)
+                    ORDER BY id LIMIT ?2)",
+                runs_keep,
+            )
+            .await?;
+        Ok((changes, runs))
+    }
+
+    async fn prune_by(&self, delete: &str, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let Self::Sqlite(db) = self;
+        let mut total = 0;
+        loop {
+            let count = db.write("forget old history", |sql| {
+                Ok(sql.prepare_cached(delete)?.execute((text(before), BATCH))?)
+            })?;
+            total += count as u64;
+            if count < BATCH as usize {
+                return Ok(total);
+            }
+        }
+    }
+}

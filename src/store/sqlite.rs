@@ -1,0 +1,316 @@
+//! One SQLite file: opens it safely, hands out transactions, and says what went wrong in words that a
+//! person can act on. One connection writes, another reads, so that a reader never waits for a commit.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use super::{StoreError, schema};
+
+/// Whatever stops a piece of work inside a transaction: SQLite, the spool, or a stored text that this
+/// program cannot read.
+pub(super) type Fault = Box<dyn Error + Send + Sync>;
+
+/// How long another process's commit is waited for: a first load takes seconds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+/// The write-ahead log is cut back to this after a large commit.
+const LOG_BYTES_MAX: i64 = 64 << 20;
+/// Prepared statements kept per connection.
+const STATEMENTS_MAX: usize = 96;
+
+/// Which file stands at a path, if any.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+/// An open SQLite store.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    /// The device and number of the file at `path` when it was opened.
+    file: Option<(u64, u64)>,
+    // Closed first: the last connection to close takes the write-ahead log back, if it may write.
+    reader: Mutex<Connection>,
+    /// `None`: opened to read only.
+    pub(super) writer: Option<Mutex<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens the file, creating it and bringing it to this program's version.
+    pub(super) fn open(path: &Path, now: DateTime<Utc>) -> Result<Self, StoreError> {
+        refuse_network(path)?;
+        create(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let opened = (|| {
+            let mut sql = Connection::open_with_flags(path, flags)?;
+            sql.busy_timeout(BUSY_TIMEOUT)?;
+            // Before any write: the file may be someone else's.
+            let version = match version(&sql)? {
+                Ok(version) => version,
+                Err(text) => return Ok(Err(text)),
+            };
+            sql.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
+            sql.pragma_update(None, "synchronous", "full")?;
+            sql.pragma_update(None, "foreign_keys", true)?;
+            sql.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
+            sql.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+            schema::migrate(&mut sql, version, now)?;
+            Ok(Ok((sql, reader(path)?)))
+        })();
+        let (writer, reader) = opened
+            .map_err(|error: rusqlite::Error| explain(path, "open the store", error.into()))?
+            .map_err(|text| StoreError::Unusable(format!("{} {text}", path.display())))?;
+        let file = identity(path);
+        Ok(Self { path: path.into(), file, writer: Some(Mutex::new(writer)), reader: Mutex::new(reader) })
+    }
+
+    /// Opens an existing file, and never writes to it.
+    pub(super) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            let text = format!("{} does not exist yet; `clearpoint-sync sync` makes it", path.display());
+            return Err(StoreError::Unusable(text));
+        }
+        let opened = reader(path).and_then(|sql| Ok((version(&sql)?, sql)));
+        let (version, sql) = opened.map_err(|error| explain(path, "open the store", error.into()))?;
+        match version {
+            Ok(schema::VERSION) => {
+                Ok(Self { path: path.into(), file: identity(path), writer: None, reader: Mutex::new(sql) })
+            }
+            Ok(old) => Err(StoreError::Unusable(format!(
+                "{} has schema version {old}, older than this program's {}; run `clearpoint-sync sync` once",
+                path.display(),
+                schema::VERSION
+            ))),
+            Err(text) => Err(StoreError::Unusable(format!("{} {text}", path.display()))),
+        }
+    }
+
+    /// Where the file is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Refuses to go on in a file that nobody can open any more: SQLite would write into it unheard.
+    pub(super) fn refuse_removed(&self) -> Result<(), StoreError> {
+        if identity(&self.path) == self.file {
+            return Ok(());
+        }
+        Err(StoreError::Unusable(format!(
+            "{} was removed or replaced while this program had it open; put it back, or restart the program \
+             to go on in what is there now",
+            self.path.display()
+        )))
+    }
+
+    /// Reads in one transaction, so that several statements see one state.
+    pub(super) fn read<T>(
+        &self,
+        doing: impl Display,
+        work: impl FnOnce(&Connection) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let read = || {
+            let sql = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = sql.unchecked_transaction()?;
+            work(&transaction)
+        };
+        blocking(read).map_err(|fault| explain(&self.path, doing, fault))
+    }
+
+    /// Writes in one transaction: all of it or nothing.
+    pub(super) fn write<T>(
+        &self,
+        doing: impl Display,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let Some(writer) = &self.writer else {
+            return Err(StoreError::Unusable(format!("{} is open to read only", self.path.display())));
+        };
+        let write = || {
+            let mut sql = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        };
+        blocking(write).map_err(|fault| explain(&self.path, doing, fault))
+    }
+
+    /// Whether a write can be made: makes one and takes it back.
+    pub(super) fn write_probe(&self) -> Result<(), StoreError> {
+        let Some(writer) = &self.writer else {
+            return Err(StoreError::Unusable(format!("{} is open to read only", self.path.display())));
+        };
+        let probe = || {
+            let mut sql = writer.lock().unwrap_or_else(PoisonError::into_inner);
+            let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch("CREATE TABLE write_probe (x); INSERT INTO write_probe VALUES (1);")?;
+            transaction.rollback()
+        };
+        blocking(probe).map_err(|error| explain(&self.path, "write to the store", error.into()))
+    }
+
+    /// What SQLite finds wrong with the file, if anything.
+    pub(super) fn quick_check(&self) -> Result<Vec<String>, StoreError> {
+        self.read("check the store", |sql| {
+            let mut statement = sql.prepare("PRAGMA quick_check(20)")?;
+            let found = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+            Ok(found.into_iter().filter(|line| line != "ok").collect())
+        })
+    }
+}
+
+/// An instant as the store keeps it: UTC, always of the same length, so that text order is time order.
+pub(super) fn text(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// An instant as the store kept it.
+pub(super) fn instant(text: &str) -> rusqlite::Result<DateTime<Utc>> {
+    text.parse().map_err(|error| unreadable(format!("{text:?} is no instant: {error}")))
+}
+
+/// The error of a stored text that this program did not write.
+pub(super) fn unreadable(text: String) -> rusqlite::Error {
+    rusqlite::types::FromSqlError::Other(text.into()).into()
+}
+
+/// Runs work that waits for the disk without holding up the runtime's other tasks.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    let is_multi = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread;
+    if Handle::try_current().is_ok_and(is_multi) { tokio::task::block_in_place(work) } else { work() }
+}
+
+fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let sql = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    sql.busy_timeout(BUSY_TIMEOUT)?;
+    sql.pragma_update(None, "query_only", true)?;
+    sql.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(sql)
+}
+
+/// The file's schema version, 0 for an empty file, or why it is not ours to write.
+fn version(sql: &Connection) -> rusqlite::Result<Result<i32, String>> {
+    let application: i32 = sql.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i32 = sql.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let tables: i64 = sql.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    let is_empty = application == 0 && version == 0 && tables == 0;
+    Ok(if !is_empty && application != schema::APPLICATION_ID {
+        Err("is another program's database; name a file of its own in store.sqlite.path".into())
+    } else if version > schema::VERSION {
+        Err(format!(
+            "has schema version {version}, newer than this program's {}; install the newer \
+             clearpoint-sync, or name another file in store.sqlite.path",
+            schema::VERSION
+        ))
+    } else {
+        Ok(version)
+    })
+}
+
+/// Makes the file, readable by its group, unless it is there.
+fn create(path: &Path) -> Result<(), StoreError> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => {
+            let cure = match error.kind() {
+                io::ErrorKind::NotFound => "make its directory first",
+                io::ErrorKind::PermissionDenied => "let this user write to its directory",
+                _ => "see store.sqlite.path",
+            };
+            Err(StoreError::Unusable(format!("cannot create {}: {error}; {cure}", path.display())))
+        }
+    }
+}
+
+/// Locks and shared memory do not hold across machines, and a store that two machines write is lost.
+fn refuse_network(path: &Path) -> Result<(), StoreError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let kind =
+        rustix::fs::statfs(parent).ok().and_then(|found| network_file_system(i128::from(found.f_type)));
+    match kind {
+        None => Ok(()),
+        Some(kind) => Err(StoreError::Unusable(format!(
+            "{} is on a network file system ({kind}), where file locks do not hold; name a local path in \
+             store.sqlite.path, or use [store.postgres] to share a store between machines",
+            path.display()
+        ))),
+    }
+}
+
+/// The name of a network file system by its magic number.
+fn network_file_system(f_type: i128) -> Option<&'static str> {
+    // The field is signed on some machines.
+    Some(match f_type & 0xFFFF_FFFF {
+        0x6969 => "NFS",
+        0x517B | 0xFE53_4D42 => "SMB",
+        0xFF53_4D42 => "CIFS",
+        0x00C3_6400 => "Ceph",
+        0x5346_414F => "AFS",
+        0x7375_7245 => "Coda",
+        0x564C => "NCP",
+        0x0102_1997 => "9P",
+        0x0BD0_0BD0 => "Lustre",
+        _ => return None,
+    })
+}
+
+/// Turns a fault into what the caller does about it.
+fn explain(path: &Path, doing: impl Display, fault: Fault) -> StoreError {
+    let code = fault.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
+    let at = path.display();
+    match code {
+        Some(ErrorCode::NotADatabase) => StoreError::Unusable(format!(
+            "{at} is no SQLite database; name another file in store.sqlite.path"
+        )),
+        Some(ErrorCode::DatabaseCorrupt) => StoreError::Unusable(format!(
+            "{at} is damaged ({fault}); move it away and sync anew, or restore it from a backup"
+        )),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            StoreError::Unusable(format!(
+                "cannot {doing}: {at}: {fault}; let this user read and write the file and its directory"
+            ))
+        }
+        Some(ErrorCode::DiskFull) => failed(format!("cannot {doing}: no space left for {at}"), fault),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => failed(
+            format!("cannot {doing}: another program has held {at} for {} s", BUSY_TIMEOUT.as_secs()),
+            fault,
+        ),
+        _ => failed(format!("cannot {doing} in {at}"), fault),
+    }
+}
+
+fn failed(context: String, source: Fault) -> StoreError {
+    StoreError::Failed { context, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn network_file_systems_are_known_by_number_of_either_sign() {
+        assert_eq!(network_file_system(0x6969), Some("NFS"));
+        assert_eq!(network_file_system(i128::from(0xFF53_4D42_u32.cast_signed())), Some("CIFS"));
+        assert_eq!(network_file_system(0xEF53), None);
+    }
+
+    #[test]
+    fn an_instant_is_read_back_as_written() {
+        let noon: DateTime<Utc> = "2026-03-01T12:00:00.25Z".parse().unwrap();
+        assert_eq!(text(noon), "2026-03-01T12:00:00.250Z");
+        assert_eq!(instant(&text(noon)).unwrap(), noon);
+    }
+}

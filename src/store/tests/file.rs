@@ -1,0 +1,163 @@
+//! The file: whose it is, who may use it, what survives.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+#[track_caller]
+fn unusable<T>(opened: Result<T, StoreError>) -> String {
+    match opened {
+        Err(StoreError::Unusable(text)) => text,
+        Err(other) => panic!("{other:?}"),
+        Ok(_) => panic!("it opened"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_file_is_for_its_owner_and_group() {
+    let bench = Bench::new().await;
+    let mode = bench.dir.path().join("store.db").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777 & !0o640, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_is_written_with_a_synced_log() {
+    let bench = Bench::new().await;
+    assert_eq!(bench.one("PRAGMA journal_mode"), "wal");
+    let Store::Sqlite(db) = &bench.store;
+    let writer = db.writer.as_ref().unwrap().lock().unwrap();
+    let synchronous: i32 = writer.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
+    assert_eq!(synchronous, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let bench = Bench::new().await;
+    let path = bench.dir.path().join("store.db");
+    bench.sql().pragma_update(None, "user_version", 99).unwrap();
+    let text = unusable(Store::open(&path, noon()).await);
+    assert!(text.contains("schema version 99, newer than this program's 1"), "{text}");
+    assert_eq!(bench.one("PRAGMA user_version"), "99");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_programs_database_is_refused_and_left_alone() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("theirs.db");
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let text = unusable(Store::open(&path, noon()).await);
+    assert!(text.contains("another program's database"), "{text}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_database_is_refused() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("notes.txt");
+    std::fs::write(&path, "not a database ".repeat(100)).unwrap();
+    let text = unusable(Store::open(&path, noon()).await);
+    assert!(text.contains("no SQLite database"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_directory_is_named_and_not_made() {
+    let dir = TempDir::new().unwrap();
+    let text = unusable(Store::open(&dir.path().join("gone/store.db"), noon()).await);
+    assert!(text.contains("make its directory first"), "{text}");
+    assert!(!dir.path().join("gone").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_at_a_store_never_makes_one() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("store.db");
+    let text = unusable(Store::open_read_only(&path).await);
+    assert!(text.contains("does not exist yet"), "{text}");
+    assert!(!path.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_opened_to_look_cannot_be_written() {
+    let bench = Bench::new().await;
+    let store = Store::open_read_only(&bench.dir.path().join("store.db")).await.unwrap();
+    assert_eq!(store.account(&city()).await.unwrap(), None);
+    unusable(store.begin_run(&city(), Mode::Full, noon()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_process_is_told_who_holds_the_connection() {
+    let bench = Bench::new().await;
+    let lock = bench.store.lock(&city(), "sync", noon()).await.unwrap();
+    let other = Store::open(&bench.dir.path().join("store.db"), noon()).await.unwrap();
+    let Err(StoreError::Busy(text)) = other.lock(&city(), "sync", noon()).await else { panic!("not busy") };
+    let holder = format!("pid {}, sync since 2026-03-01T12:00:00Z", std::process::id());
+    assert_eq!(text, format!("connection city is in use ({holder})"));
+    let town = ConnectionName::parse("daemon").unwrap();
+    other.lock(&town, "sync", noon()).await.unwrap();
+    drop(lock);
+    other.lock(&city(), "sync", noon()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_one_daemon_a_store() {
+    let bench = Bench::new().await;
+    let _lock = bench.store.lock_daemon(noon()).await.unwrap();
+    assert!(matches!(bench.store.lock_daemon(noon()).await, Err(StoreError::Busy(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_taken_away_is_not_written_to() {
+    let bench = Bench::new().await;
+    let (path, aside) = (bench.dir.path().join("store.db"), bench.dir.path().join("aside.db"));
+    std::fs::rename(&path, &aside).unwrap();
+    unusable(bench.store.lock(&city(), "run", noon()).await);
+    std::fs::rename(&aside, &path).unwrap();
+    bench.store.lock(&city(), "run", noon()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_probe_leaves_nothing() {
+    let bench = Bench::new().await;
+    let before = bench.digest();
+    bench.store.write_probe().await.unwrap();
+    assert_eq!(bench.digest(), before);
+    assert_eq!(bench.store.quick_check().await.unwrap(), Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_committed_survives_and_what_was_not_leaves_no_trace() {
+    let mut bench = Bench::new().await;
+    bench.sync_rows(&[r#"{"objectId":1,"name":"a"}"#]).await;
+    let before = bench.digest();
+    let Store::Sqlite(db) = &bench.store;
+    {
+        let writer = db.writer.as_ref().unwrap().lock().unwrap();
+        writer.execute_batch("BEGIN; DELETE FROM elements; UPDATE cursors SET memory = ''").unwrap();
+    }
+    // The process dies here: its connection goes without a commit.
+    bench.store = Store::open(&bench.dir.path().join("store.db"), noon()).await.unwrap();
+    assert_eq!(bench.digest(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_stores_nothing_of_the_kind_and_the_next_run_all_of_it() {
+    let mut bench = Bench::new().await;
+    let large = format!(r#"{{"objectId":1,"text":"{}"}}"#, "x".repeat(1 << 20));
+    let rows = [r#"{"objectId":2,"name":"small"}"#, &large];
+    let run = bench.begin().await;
+    let before = bench.digest();
+    let limit = |pages: i64| {
+        let Store::Sqlite(db) = &bench.store;
+        let writer = db.writer.as_ref().unwrap().lock().unwrap();
+        writer.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
+    };
+    limit(1);
+    let error = bench.try_commit(run, &bench.pull(&rows)).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, StoreError::Failed { .. }));
+    assert!(text.starts_with("cannot store the objectives of city: no space left for "), "{text}");
+    assert_eq!(bench.digest(), before);
+    limit(1 << 30);
+    assert_eq!(bench.sync_rows(&rows).await.counts.inserted, 2);
+}

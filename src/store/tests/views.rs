@@ -1,0 +1,154 @@
+//! Views: what they show, how columns are named, and that none is ever lost or moved.
+
+use super::*;
+
+impl Bench {
+    fn columns(&self, view: &str) -> Vec<String> {
+        self.rows(&format!("SELECT name FROM pragma_table_info('{view}') ORDER BY cid"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_of_the_catalogue_has_a_view_from_the_start() {
+    let bench = Bench::new().await;
+    for kind in kind::catalogue() {
+        assert_eq!(bench.one(&format!("SELECT count(*) FROM {}", kind.name)), "0");
+    }
+    for view in ["measure_series", "key_expiry", "last_runs", "freshness"] {
+        assert_eq!(bench.one(&format!("SELECT count(*) FROM {view}")), "0");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_shows_typed_columns_of_present_elements() {
+    let mut bench = Bench::new().await;
+    bench
+        .sync_rows(&[
+            r#"{"objectId":1,"name":"a","scorecardId":"7","completed":true,"favorite":"false","ownerId":"x"}"#,
+            r#"{"objectId":"2","name":"b","scorecardId":7,"completed":0,"favorite":null,"ownerId":3.0}"#,
+            r#"{"objectId":3,"name":"c","scorecardId":{"id":7},"completed":[],"ownerId":"007"}"#,
+        ])
+        .await;
+    let query = "SELECT connection, id, name, scorecard_id, owner_id, completed, favorite FROM objectives";
+    assert_eq!(bench.rows(query), ["city|1|a|7|-|1|0", "city|2|b|7|3|0|-", "city|3|c|-|-|-|-"]);
+    let mut pull = bench.pull(&[]);
+    pull.verdicts.removals = vec![gone(1), gone(2)];
+    bench.sync(&pull).await;
+    assert_eq!(bench.rows("SELECT id FROM objectives"), ["3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_keeps_its_columns_in_order_as_fields_come_and_go() {
+    let mut bench = Bench::new().await;
+    bench.sync_rows(&[r#"{"objectId":1,"zebra":1,"apple":true}"#]).await;
+    let before = bench.columns("objectives");
+    assert_eq!(before[..5], ["connection", "id", "name", "first_seen_at", "changed_at"]);
+    assert_eq!(before[before.len() - 2..], ["apple", "zebra"]);
+    bench.sync_rows(&[r#"{"objectId":1,"Apple":"2","mango":[1]}"#]).await;
+    let after = bench.columns("objectives");
+    assert_eq!(after[..before.len()], before);
+    assert_eq!(after[before.len()..], ["apple_2", "mango"]);
+    assert_eq!(bench.one("SELECT apple, zebra, apple_2, mango FROM objectives"), "-|-|2|[1]");
+    let reopened = Store::open(&bench.dir.path().join("store.db"), noon()).await.unwrap();
+    reopened.refresh_views().await.unwrap();
+    assert_eq!(bench.columns("objectives"), after);
+    assert_eq!(bench.one("SELECT column_name FROM fields WHERE field = 'Apple'"), "apple_2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_field_of_two_connections_is_one_column() {
+    let mut bench = Bench::new().await;
+    bench.sync_rows(&[r#"{"objectId":1,"tier":"gold"}"#]).await;
+    bench.connection = ConnectionName::parse("town").unwrap();
+    bench.sync_rows(&[r#"{"objectId":1,"tier":2}"#]).await;
+    assert_eq!(bench.rows("SELECT connection, tier FROM objectives"), ["city|gold", "town|2"]);
+    assert_eq!(bench.rows("SELECT column_name FROM fields WHERE field = 'tier'"), ["tier", "tier"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_keys_are_shown_under_lawful_names() {
+    let mut bench = Bench::new().await;
+    let document = r#"{"objectId":1,"":"empty","q\"uote":"quote","back\\slash":"back","it's":"apostrophe",
+        "a.b[0]":"path","tab\there":"tab","Owner":"upper","owner":"lower","caf\u00e9":"escaped","größe":"plain",
+        "$":"dollar","$.\"x\"":"trick","connection":"theirs","select":"word","é":true,"n":1.50}"#;
+    bench.sync_rows(&[document]).await;
+    let shown: BTreeMap<String, String> = bench
+        .rows("SELECT column_name || '=' || field FROM fields")
+        .iter()
+        .filter_map(|line| line.split_once('=').map(|(column, field)| (field.into(), column.into())))
+        .collect();
+    let check = |field: &str, expected: &str| {
+        let column = &shown[field];
+        assert_eq!(
+            bench.one(&format!("SELECT \"{column}\" FROM objectives")),
+            expected,
+            "{field:?} in {column}"
+        );
+    };
+    for (field, expected) in [
+        ("", "empty"),
+        ("q\"uote", "quote"),
+        ("back\\slash", "back"),
+        ("it's", "apostrophe"),
+        ("a.b[0]", "path"),
+        ("tab\there", "tab"),
+        ("Owner", "upper"),
+        ("owner", "lower"),
+        ("café", "escaped"),
+        ("größe", "plain"),
+        ("$", "dollar"),
+        ("$.\"x\"", "trick"),
+        ("connection", "theirs"),
+        ("select", "word"),
+        ("é", "true"),
+        ("n", "1.5"),
+    ] {
+        check(field, expected);
+    }
+    assert_eq!(shown["connection"], "connection_2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_has_at_most_400_columns_of_fields_and_the_rest_stays_in_the_document() {
+    let mut bench = Bench::new().await;
+    let fields: Vec<String> = (0..1500).map(|n| format!(r#""f{n:04}":{n}"#)).collect();
+    bench.sync_rows(&[&format!(r#"{{"objectId":1,{}}}"#, fields.join(","))]).await;
+    assert_eq!(bench.columns("objectives").len(), 405);
+    assert_eq!(bench.one("SELECT f0100 FROM objectives"), "100");
+    assert_eq!(bench.one("SELECT count(*) FROM fields"), "1000");
+    let before = bench.digest();
+    bench.store.refresh_views().await.unwrap();
+    assert_eq!(bench.digest(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kind_the_catalogue_does_not_know_gets_a_view_too() {
+    let mut bench = Bench::new().await;
+    bench.kind.name = kind::KindName::new("milestones");
+    bench.sync_rows(&[r#"{"objectId":1,"name":"m","due":"2026-04-01"}"#]).await;
+    assert_eq!(bench.one("SELECT id, name, due FROM milestones"), "1|m|2026-04-01");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_kind_may_be_named_like_what_the_store_has() {
+    let bench = Bench::new().await;
+    let known: Vec<String> = kind::catalogue().into_iter().map(|kind| kind.name.to_string()).collect();
+    for name in bench.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')") {
+        let text = format!("[kinds.{name}]\npath = \"/x\"");
+        let problems = crate::config::Config::parse(&text, bench.dir.path()).unwrap_err().to_string();
+        assert!(known.contains(&name) || problems.contains("the store uses itself"), "{name}: {problems}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn last_runs_shows_the_newest_run_of_each_connection() {
+    let mut bench = Bench::new().await;
+    bench.sync_rows(&[r#"{"objectId":1}"#]).await;
+    bench.sync_rows(&[r#"{"objectId":1}"#]).await;
+    assert_eq!(
+        bench.one("SELECT connection, run, outcome, inserted, unchanged FROM last_runs"),
+        "city|2|ok|0|1"
+    );
+    let changes = bench.store.changes(RunId(1), 10).await.unwrap();
+    assert_eq!((changes.len(), changes[0].id, changes[0].part.as_str()), (1, ElementId(1), "doc"));
+}
