@@ -48,5 +48,8 @@ pub mod store;
 pub mod systemd;
 pub mod telemetry;
 
+// Floor 4: jobs. One pass, start to end.
+pub mod watch;
+
 // Floor 5: services.
 pub mod simulator;

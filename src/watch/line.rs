@@ -1,0 +1,100 @@
+//! The log lines of warnings. They are stable and documented, because people alert on them: the
+//! message, then `event`, `connection`, the facts in a fixed order, and the action.
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use crate::warning::{Event, OpenWarning, Severity, Warning};
+
+/// Logs with the facts whose names `tracing` must know when it is built; any other fact goes to `more`
+/// as text.
+macro_rules! log {
+    ($level:ident, $warning:expr, [$($before:ident)*], [$($after:ident)*]) => {{
+        let warning: &Warning = $warning;
+        let known = [$(stringify!($before),)* $(stringify!($after),)*];
+        let more = more(warning, &known);
+        tracing::$level!(
+            event = warning.id.event.as_str(),
+            connection = warning.id.connection.as_str(),
+            $($before = fact(warning, stringify!($before)),)*
+            action = warning.action.as_str(),
+            $($after = fact(warning, stringify!($after)),)*
+            more,
+            warning_id = %warning.id,
+            "{}", warning.message
+        )
+    }};
+    ($level:ident, $warning:expr) => {
+        log!(
+            $level,
+            $warning,
+            [key expires days_left mapped_user kind held still_works],
+            [setting usable_through first_run_after]
+        )
+    };
+}
+
+/// Says that a warning holds: as it is raised, escalated, reminded.
+pub(super) fn holds(warning: &Warning) {
+    match warning.severity {
+        Severity::Info => log!(info, warning),
+        Severity::Warn => log!(warn, warning),
+        Severity::Error => log!(error, warning),
+    }
+}
+
+/// Says that a warning no longer holds.
+pub(super) fn resolved(open: &OpenWarning, now: DateTime<Utc>) {
+    let warning = &open.warning;
+    let message = match warning.id.event {
+        Event::KeyRefused => "key works again, the data moves on",
+        Event::KeyExpiring | Event::KeyExpired => "key date is no longer watched",
+        _ => "no longer so",
+    };
+    tracing::info!(
+        event = "warning_resolved",
+        connection = warning.id.connection.as_str(),
+        resolved = warning.id.event.as_str(),
+        kind = fact(warning, "kind"),
+        since = open.raised_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        lasted = span(now - open.raised_at),
+        warning_id = %warning.id,
+        "{message}"
+    );
+}
+
+/// Says that a key was given a later date.
+pub(super) fn renewed(open: &OpenWarning, expires: &str) {
+    let warning = &open.warning;
+    tracing::info!(
+        event = "key_renewed",
+        connection = warning.id.connection.as_str(),
+        key = fact(warning, "key"),
+        expires,
+        warning_id = %warning.id,
+        "key renewed"
+    );
+}
+
+fn fact<'a>(warning: &'a Warning, name: &str) -> Option<&'a str> {
+    warning.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
+}
+
+fn more(warning: &Warning, known: &[&str]) -> Option<String> {
+    let unknown = warning.fields.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+    let text = unknown.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
+    (!text.is_empty()).then_some(text)
+}
+
+/// `3d 4h`, `2h 10m`, `5m`, `40s`: the two largest units, seconds only below a minute.
+fn span(lasted: TimeDelta) -> String {
+    let minutes = lasted.num_minutes().max(0);
+    if minutes == 0 {
+        return format!("{}s", lasted.num_seconds().max(0));
+    }
+    let (days, hours, minutes) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes}m"),
+        (0, _) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
+}

@@ -1,0 +1,216 @@
+//! Weeks of a watched connection: a real store, and the lines as they are logged.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use tracing::subscriber::DefaultGuard;
+
+use super::*;
+use crate::clock::Simulated;
+use crate::config::Config;
+use crate::telemetry::{self, Look};
+use crate::warning::Severity;
+
+/// A connection, its store, and what was logged.
+struct Post {
+    store: Store,
+    clock: Clock,
+    hand: Arc<Simulated>,
+    config: Config,
+    lines: Arc<Mutex<Vec<String>>>,
+    _folder: tempfile::TempDir,
+    _logging: DefaultGuard,
+}
+
+fn at(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn config(expires: &str) -> Config {
+    let text = format!(
+        r#"
+        [store.sqlite]
+        path = "clearpoint.db"
+        [connections.city]
+        mapped_user = "reporting@city.example"
+        timezone = "America/New_York"
+        schedule = "*/15 * * * *"
+        schedule_full = "30 2 * * *"
+        [connections.city.key]
+        name = "Integration"
+        {expires}
+        access_key = {{ env = "CITY_ACCESS" }}
+        secret_key = {{ env = "CITY_SECRET" }}
+        "#
+    );
+    Config::parse(&text, Path::new("/etc/clearpoint-sync/config.toml")).unwrap()
+}
+
+impl Post {
+    async fn open(now: &str, expires: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (clock, hand) = Clock::stepped(at(now));
+        let store = Store::open(&folder.path().join("clearpoint.db"), at(now)).await.unwrap();
+        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
+        let (log, still) = (Arc::clone(&lines), Clock::stepped(at("2000-01-01T00:00:00Z")).0);
+        let write = move |line: &str| log.lock().unwrap().push(line.trim_end().to_owned());
+        let look = Look::Journal;
+        let subscriber = telemetry::subscriber(look, "info", still, write).unwrap();
+        let logging = tracing::subscriber::set_default(subscriber);
+        Self { store, clock, hand, config: config(expires), lines, _folder: folder, _logging: logging }
+    }
+
+    async fn tell(&self, found: Found<'_>) -> Standing {
+        let connection = &self.config.connections[0];
+        tell(&self.store, &self.clock, &self.config.warnings, connection, found).await.unwrap()
+    }
+
+    /// What is logged when the connection is looked at then.
+    async fn look(&self, now: &str) -> Vec<String> {
+        self.hand.advance_to(at(now));
+        self.tell(Found::NOTHING).await;
+        self.heard()
+    }
+
+    fn heard(&self) -> Vec<String> {
+        std::mem::take(&mut *self.lines.lock().unwrap())
+    }
+}
+
+fn refused() -> Warning {
+    Warning {
+        id: WarningId {
+            event: Event::KeyRefused,
+            connection: config("").connections[0].name.clone(),
+            subject: String::new(),
+        },
+        severity: Severity::Error,
+        level: 1,
+        message: "key refused: the door answered 401".into(),
+        action: "check the key in ClearPoint".into(),
+        fields: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn an_expiring_key_is_one_stable_line() {
+    let post = Post::open("2027-03-17T12:00:00Z", "expires = 2027-03-31").await;
+    assert_eq!(
+        post.look("2027-03-17T12:00:00Z").await,
+        ["<4>WARN key expires soon event=key_expiring connection=city key=Integration expires=2027-03-31 \
+          days_left=14 mapped_user=reporting@city.example \
+          action=\"ClearPoint > System Settings > System setup > Integrations > API Keys > Edit\" \
+          setting=connections.city.key.expires usable_through=2027-03-31 \
+          first_run_after=2027-04-01T00:00:00-04:00 warning_id=\"city/key_expiring/key 2027-03-31\""]
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_lapses_unheeded_is_said_at_each_rung_and_daily_at_the_end() {
+    let post = Post::open("2027-02-20T12:00:00Z", "expires = 2027-03-31").await;
+    let mut days = Vec::new();
+    for hour in 0..(43 * 24) {
+        let now = at("2027-02-20T12:00:00Z") + TimeDelta::hours(hour);
+        for line in post.look(&now.to_rfc3339()).await {
+            let field = line.split(' ').find_map(|word| word.strip_prefix("days_left="));
+            days.push(field.unwrap().parse::<i64>().unwrap());
+        }
+    }
+    assert_eq!(days, [30, 14, 7, 6, 5, 4, 3, 2, 1, 0, -1, -2, -3, -4]);
+}
+
+#[tokio::test]
+async fn a_later_date_is_said_once_as_renewal() {
+    let mut post = Post::open("2027-03-17T12:00:00Z", "expires = 2027-03-31").await;
+    post.look("2027-03-17T12:00:00Z").await;
+    post.config = config("expires = 2028-03-31");
+    assert_eq!(
+        post.look("2027-03-18T12:00:00Z").await,
+        ["<6>INFO key renewed event=key_renewed connection=city key=Integration expires=2028-03-31 \
+          warning_id=\"city/key_expiring/key 2027-03-31\""]
+    );
+    assert_eq!(post.look("2027-03-19T12:00:00Z").await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_refused_key_is_said_at_once_and_resolved_by_success() {
+    let post = Post::open("2027-01-01T12:00:00Z", "expires = 2027-12-31").await;
+    let refused = refused();
+    let examined = [refused.id.clone()];
+    let hold = [refused];
+    let found = Found { hold: &hold, examined: &examined, still_works: Some(false) };
+    assert_eq!(post.tell(found).await.warnings_open, 1);
+    assert_eq!(post.tell(found).await.warnings_open, 1);
+    assert_eq!(
+        post.heard(),
+        ["<3>ERROR key refused: the door answered 401 event=key_refused connection=city \
+          action=\"check the key in ClearPoint\" warning_id=city/key_refused"]
+    );
+    // A look at the dates alone says nothing of the key's refusal.
+    assert_eq!(post.tell(Found::NOTHING).await.warnings_open, 1);
+    post.hand.advance_to(at("2027-01-02T15:30:00Z"));
+    let works = Found { hold: &[], examined: &examined, still_works: Some(true) };
+    assert_eq!(post.tell(works).await.warnings_open, 0);
+    assert_eq!(
+        post.heard(),
+        ["<6>INFO key works again, the data moves on event=warning_resolved connection=city \
+          resolved=key_refused since=2027-01-01T12:00:00Z lasted=\"1d 3h\" warning_id=city/key_refused"]
+    );
+}
+
+#[tokio::test]
+async fn a_warning_stored_but_not_yet_said_is_said() {
+    let post = Post::open("2027-01-01T12:00:00Z", "expires = 2027-12-31").await;
+    let hold = [refused()];
+    post.store.raise(&hold[0], post.clock.now()).await.unwrap();
+    let found = Found { hold: &hold, examined: &[], still_works: Some(false) };
+    post.tell(found).await;
+    assert_eq!(post.heard().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_past_its_date_says_whether_it_works() {
+    let post = Post::open("2027-04-01T12:00:00Z", "expires = 2027-03-31").await;
+    let works = Found { hold: &[], examined: &[], still_works: Some(true) };
+    let standing = post.tell(works).await;
+    assert_eq!(standing.key.days_left, Some(-1));
+    let line = &post.heard()[0];
+    assert!(line.starts_with("<3>ERROR key expired event=key_expired connection=city"), "{line}");
+    assert!(line.contains(" still_works=true "), "{line}");
+    // A look at the date alone remembers what the last run saw.
+    let line = &post.look("2027-04-02T12:00:00Z").await[0];
+    assert!(line.contains(" days_left=-2 ") && line.contains(" still_works=true "), "{line}");
+}
+
+#[tokio::test]
+async fn an_unknown_fact_is_logged_all_the_same() {
+    let post = Post::open("2027-01-01T12:00:00Z", "expires = 2027-12-31").await;
+    let mut warning = refused();
+    warning.fields = vec![("kind".into(), "measures".into()), ("odd".into(), "1".into())];
+    post.tell(Found { hold: &[warning], examined: &[], still_works: None }).await;
+    let line = &post.heard()[0];
+    assert!(line.contains(" kind=measures ") && line.contains(" more=\"odd=1\" "), "{line}");
+}
+
+#[test]
+fn a_refused_key_is_tried_hourly_and_new_secrets_at_once() {
+    let refused_at = Some(at("2027-01-01T12:00:00Z"));
+    assert!(may_ask(None, false, at("2027-01-01T12:00:00Z")));
+    assert!(!may_ask(refused_at, false, at("2027-01-01T12:45:00Z")));
+    assert!(may_ask(refused_at, true, at("2027-01-01T12:00:01Z")));
+    assert!(may_ask(refused_at, false, at("2027-01-01T13:00:00Z")));
+    assert!(may_ask(refused_at, false, at("2027-01-01T11:00:00Z")));
+}
+
+#[tokio::test]
+async fn a_warning_about_a_kind_that_is_no_longer_configured_is_over() {
+    let post = Post::open("2027-03-17T12:00:00Z", "").await;
+    let about = |subject: &str| {
+        let id = WarningId { event: Event::RemovalsHeld, subject: subject.into(), ..refused().id };
+        Warning { id, ..refused() }
+    };
+    let hold = [about("measures"), about("milestones")];
+    post.tell(Found { hold: &hold, examined: &[], still_works: None }).await;
+    let left = post.tell(Found::NOTHING).await.warnings_open;
+    assert_eq!(left, 1);
+}
