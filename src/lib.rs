@@ -49,6 +49,7 @@ pub mod systemd;
 pub mod telemetry;
 
 // Floor 4: jobs. One pass, start to end.
+pub mod cycle;
 pub mod watch;
 
 // Floor 5: services.
