@@ -53,4 +53,5 @@ pub mod cycle;
 pub mod watch;
 
 // Floor 5: services.
+pub mod daemon;
 pub mod simulator;
