@@ -55,3 +55,7 @@ pub mod watch;
 // Floor 5: services.
 pub mod daemon;
 pub mod simulator;
+
+// Floor 6: assembly.
+pub mod app;
+pub mod cli;

@@ -1,0 +1,312 @@
+//! What all passes share: the store, the hosts' limits, the memory budget, the clock.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::{DateTime, Utc};
+use tempfile::TempDir;
+
+use super::AppError;
+use crate::clock::Clock;
+use crate::config::{Config, Connection};
+use crate::key::KeyPair;
+use crate::name::ConnectionName;
+use crate::pull::client::{Client, Tools};
+use crate::pull::hosts::Hosts;
+use crate::run::{Mode, Outcome, Run};
+use crate::secrets::{self, SecretMark};
+use crate::spool::Budget;
+use crate::store::Store;
+use crate::watch;
+
+/// What all passes share.
+#[derive(Debug)]
+pub struct Engine {
+    /// The settings.
+    pub config: Config,
+    /// The store.
+    pub store: Store,
+    /// The time.
+    pub clock: Clock,
+    hosts: Arc<Hosts>,
+    budget: Budget,
+    /// Keys that were refused: with which secrets, when, and what was said.
+    refusals: Mutex<HashMap<ConnectionName, Refusal>>,
+    /// Where the empty store of a command that only looks stands.
+    _scratch: Option<TempDir>,
+}
+
+#[derive(Debug)]
+struct Refusal {
+    mark: SecretMark,
+    at: DateTime<Utc>,
+    text: String,
+}
+
+impl Engine {
+    /// Opens the store and sets up what passes share.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, AppError> {
+        let store = Store::open(&config.store_path, clock.now()).await?;
+        Ok(Self::with_store(config, store, clock))
+    }
+
+    /// As [`Engine::open`], for commands that write nothing: a store that is not there is empty.
+    ///
+    /// # Errors
+    /// Those of [`Store::open_read_only`].
+    pub async fn open_to_look(config: Config, clock: Clock) -> Result<Self, AppError> {
+        let store = match config.store_path.exists() {
+            true => Store::open_read_only(&config.store_path).await?,
+            false => return Self::on_scratch(config, clock).await,
+        };
+        Ok(Self::with_store(config, store, clock))
+    }
+
+    /// An engine on an empty store of its own, gone with it.
+    ///
+    /// # Errors
+    /// There is no folder for temporary files.
+    pub async fn on_scratch(config: Config, clock: Clock) -> Result<Self, AppError> {
+        let context = "cannot make a scratch store";
+        let scratch = tempfile::tempdir().map_err(|source| AppError::System { context, source })?;
+        let store = Store::open(&scratch.path().join("empty.db"), clock.now()).await?;
+        Ok(Self { _scratch: Some(scratch), ..Self::with_store(config, store, clock) })
+    }
+
+    fn with_store(config: Config, store: Store, clock: Clock) -> Self {
+        let hosts = Arc::new(Hosts::new(config.host_limits.clone()));
+        let budget = Budget::new(config.daemon.memory_max);
+        Self { config, store, clock, hosts, budget, refusals: Mutex::default(), _scratch: None }
+    }
+
+    /// Says which secrets cannot be read, and which lie open to other users of this machine.
+    pub fn look_at_secrets(&self) {
+        for connection in &self.config.connections {
+            if let Err(error) = KeyPair::read(connection) {
+                let error = AppError::from(error).to_text();
+                tracing::error!(event = "secret_unreadable", connection = %connection.name, error, "secret cannot be read");
+            }
+            for text in secrets::exposures(connection) {
+                tracing::warn!(event = "secret_exposed", connection = %connection.name, text, "secret lies open");
+            }
+        }
+    }
+
+    /// Refuses settings in which two connections hold the same access key: both would pull one account.
+    /// A key that cannot be read is told when its connection is asked.
+    ///
+    /// # Errors
+    /// [`AppError::Usage`] names both connections.
+    pub fn refuse_shared_keys(&self) -> Result<(), AppError> {
+        let mut seen: Vec<(&ConnectionName, SecretMark)> = Vec::new();
+        for connection in &self.config.connections {
+            let Ok(pair) = KeyPair::read(connection) else { continue };
+            let mark = SecretMark::of(&pair);
+            if let Some((other, _)) = seen.iter().find(|(_, other)| mark.shares_access_key(*other)) {
+                let name = &connection.name;
+                let text =
+                    format!("connections {other} and {name} hold the same access key; keep one of them");
+                return Err(AppError::Usage(text));
+            }
+            seen.push((&connection.name, mark));
+        }
+        Ok(())
+    }
+
+    /// The connections a call names: one, or all.
+    ///
+    /// # Errors
+    /// [`AppError::Usage`] with the known names.
+    pub fn connections(&self, name: Option<&str>) -> Result<Vec<&Connection>, AppError> {
+        let Some(name) = name else { return Ok(self.config.connections.iter().collect()) };
+        let known: Vec<&str> = self.config.connections.iter().map(|known| known.name.as_str()).collect();
+        match self.config.connections.iter().find(|known| known.name.as_str() == name) {
+            Some(connection) => Ok(vec![connection]),
+            None => {
+                let text =
+                    format!("no connection {name:?} in the configuration; known: {}", known.join(", "));
+                Err(AppError::Usage(text))
+            }
+        }
+    }
+
+    /// The HTTP client of a connection, with its key read now.
+    ///
+    /// # Errors
+    /// The key cannot be read, or the client cannot be set up.
+    pub fn client(&self, connection: &Connection) -> Result<Client, AppError> {
+        self.client_with(connection, KeyPair::read(connection)?)
+    }
+
+    /// As [`Engine::client`], with a key that was just read.
+    pub(super) fn client_with(&self, connection: &Connection, keys: KeyPair) -> Result<Client, AppError> {
+        let again = connection.clone();
+        let tools = Tools {
+            keys,
+            reread: Arc::new(move || KeyPair::read(&again).map_err(|error| error.to_string())),
+            hosts: Arc::clone(&self.hosts),
+            budget: self.budget.clone(),
+            spool_dir: self.config.daemon.spool_dir.clone(),
+            clock: self.clock.clone(),
+        };
+        Ok(Client::new(connection, &self.config.network, tools)?)
+    }
+
+    /// What a pass is to be when nobody says: full when none ever was, when the last one asks for
+    /// another, or when `schedule_full` had a due time since.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn mode_due(&self, connection: &Connection) -> Result<Mode, AppError> {
+        let last = self.store.last_full_success(&connection.name).await?;
+        let now = self.clock.now();
+        let is_due = last.is_none_or(|last| {
+            // A run in the future is a clock that was set back.
+            let is_ahead = last.started_at > now;
+            last.needs_full || is_ahead || connection.schedule_full.next_after(last.started_at) <= now
+        });
+        Ok(if is_due { Mode::Full } else { Mode::Incremental })
+    }
+
+    /// Remembers whether the key was refused in the run that just ended. A run that did not get as far as
+    /// to be let in or refused says nothing of the key.
+    pub(super) fn note_refusal(&self, connection: &Connection, pair: &KeyPair, run: &Run) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        match run.outcome {
+            Some(Outcome::Refused) => {
+                let text = run.reason.clone().unwrap_or_default();
+                let mark = SecretMark::of(pair);
+                let refusal = Refusal { mark, at: self.clock.now(), text: text.clone() };
+                let earlier = refusals.insert(connection.name.clone(), refusal);
+                if earlier.is_some_and(|earlier| earlier.mark != mark) {
+                    // Whoever replaced the secret waits for an answer; the open warning would be quiet.
+                    tracing::error!(
+                        event = "key_refused",
+                        connection = %connection.name,
+                        key = connection.key.name,
+                        error = text,
+                        "key refused: its new values are refused too"
+                    );
+                }
+            }
+            Some(Outcome::Ok | Outcome::Partial) => drop(refusals.remove(&connection.name)),
+            Some(Outcome::Failed | Outcome::Deferred) | None => {}
+        }
+    }
+
+    /// Whether these very secrets were refused when they were last asked with.
+    pub(super) fn was_refused(&self, connection: &Connection, pair: &KeyPair) -> bool {
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        refusals.get(&connection.name).is_some_and(|refusal| refusal.mark == SecretMark::of(pair))
+    }
+
+    /// Why the daemon does not ask with this key now, if it was refused less than an hour ago and its
+    /// secrets are still the same.
+    #[must_use]
+    pub fn rests(&self, connection: &Connection) -> Option<String> {
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        let refusal = refusals.get(&connection.name)?;
+        let is_new = KeyPair::read(connection).is_ok_and(|pair| SecretMark::of(&pair) != refusal.mark);
+        (!watch::may_ask(Some(refusal.at), is_new, self.clock.now())).then(|| refusal.text.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::app::{Asker, Order};
+    use crate::element::ElementId;
+    use crate::run::Counts;
+    use crate::simulator::{Simulator, Size, Switches, World};
+
+    const CONFIG: &str = r#"
+        [store.sqlite]
+        path = "store.db"
+        [connections.city]
+        [connections.city.key]
+        name = "Integration"
+        access_key = { file = "access" }
+        secret_key = { file = "secret" }
+        "#;
+
+    /// An engine whose last full run began `ago`.
+    async fn engine(ago: TimeDelta) -> (Engine, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config::parse(CONFIG, &dir.path().join("config.toml")).unwrap();
+        let noon = "2026-03-01T12:00:00Z".parse().unwrap();
+        let engine = Engine::open(config, Clock::hurried(noon)).await.unwrap();
+        ran_full(&engine, noon - ago).await;
+        (engine, dir)
+    }
+
+    async fn ran_full(engine: &Engine, at: DateTime<Utc>) {
+        let name = &engine.config.connections[0].name;
+        let run = engine.store.begin_run(name, Mode::Full, at).await.unwrap();
+        engine.store.end_run(run, Outcome::Ok, None, false, &Counts::default(), at).await.unwrap();
+    }
+
+    async fn due(engine: &Engine) -> Mode {
+        engine.mode_due(&engine.config.connections[0]).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_run_in_the_future_keeps_nobody_waiting() {
+        assert_eq!(due(&engine(TimeDelta::hours(1)).await.0).await, Mode::Incremental);
+        assert_eq!(due(&engine(TimeDelta::days(-30)).await.0).await, Mode::Full);
+    }
+
+    #[tokio::test]
+    async fn the_run_after_a_release_is_full() {
+        let (engine, _dir) = engine(TimeDelta::hours(1)).await;
+        let name = &engine.config.connections[0].name;
+        engine.store.accept(name, "https://example.com", &[ElementId(1)]).await.unwrap();
+        assert_eq!(due(&engine).await, Mode::Incremental);
+        assert!(engine.store.release_connection(name).await.unwrap());
+        assert!(engine.store.waits_for_full(name).await.unwrap());
+        assert_eq!(due(&engine).await, Mode::Full);
+        // No more than once, even where what was released cannot be read again.
+        ran_full(&engine, engine.clock.now()).await;
+        assert_eq!(due(&engine).await, Mode::Incremental);
+    }
+
+    #[tokio::test]
+    async fn what_an_incremental_run_cannot_tell_waits_for_one_full_run() {
+        let (engine, _dir) = engine(TimeDelta::hours(1)).await;
+        let name = &engine.config.connections[0].name;
+        let now = engine.clock.now();
+        let run = engine.store.begin_run(name, Mode::Incremental, now).await.unwrap();
+        engine.store.end_run(run, Outcome::Ok, None, true, &Counts::default(), now).await.unwrap();
+        assert!(engine.store.waits_for_full(name).await.unwrap());
+        assert_eq!(due(&engine).await, Mode::Full);
+        ran_full(&engine, now).await;
+        assert!(!engine.store.waits_for_full(name).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_refused_key_is_asked_with_twice_and_then_once_an_hour() {
+        let world = World::generate(1, &Size::small());
+        let clock = Clock::hurried(world.now);
+        let simulator = Simulator::start(world, Switches::default(), clock.clone()).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        for half in ["access", "secret"] {
+            std::fs::write(dir.path().join(half), "no such key").unwrap();
+        }
+        let at = format!("[connections.city]\nbase_url = \"{}\"", simulator.base_url());
+        let text = CONFIG.replace("[connections.city]", &at);
+        let config = Config::parse(&text, &dir.path().join("config.toml")).unwrap();
+        let engine = Engine::open(config, clock).await.unwrap();
+        for asked in [2, 3, 4] {
+            let (cancel, progress) = (watch::Sender::new(false), watch::Sender::new(None));
+            let order = Order { mode: None, asker: Asker::Schedule, cancel: cancel.subscribe(), progress };
+            let report = engine.pass(&engine.config.connections[0], order).await.unwrap();
+            assert_eq!(report.run.outcome, Some(Outcome::Refused));
+            assert_eq!(simulator.requests(), asked);
+        }
+    }
+}

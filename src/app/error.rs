@@ -1,0 +1,99 @@
+//! Why a command could not do its work, by the exit code it ends with.
+
+use std::error::Error;
+use std::path::PathBuf;
+
+use super::Exit;
+use crate::config::problems::Problems;
+use crate::pull::ClientError;
+use crate::secrets::SecretError;
+use crate::store::StoreError;
+use crate::telemetry::TelemetryError;
+
+/// Why a command could not do its work, by the exit code it ends with.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The configuration has faults.
+    #[error(transparent)]
+    Config(#[from] Problems),
+    /// The configuration cannot be read.
+    #[error("cannot read {}: {source}; name another file with --config", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The call names something that is not there.
+    #[error("{0}")]
+    Usage(String),
+    /// A secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The HTTP client cannot be set up.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Logging cannot be started.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system refused something the program cannot do without.
+    #[error("{context}: {source}")]
+    System {
+        /// What was being done.
+        context: &'static str,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+}
+
+impl AppError {
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_)
+            | Self::Unreadable { .. }
+            | Self::Usage(_)
+            | Self::Secret(_)
+            | Self::Client(_)
+            | Self::Telemetry(_)
+            | Self::Store(StoreError::Unusable(_)) => Exit::MustChange,
+            Self::Store(StoreError::Busy(_)) => Exit::Busy,
+            Self::Store(StoreError::Failed { .. }) | Self::System { .. } => Exit::Failed,
+        }
+    }
+
+    /// The error with its causes, for people.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = Error::source(self);
+        while let Some(error) = cause {
+            let more = error.to_string();
+            // SQLite says the same twice, the second time behind a number.
+            let said = more.rsplit(": ").next().unwrap_or(&more);
+            if !text.contains(said) {
+                text = format!("{text}: {more}");
+            }
+            cause = error.source();
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let source = std::io::Error::other("Error code 13: database or disk is full");
+        let context = "no space left for clearpoint.db: database or disk is full".to_owned();
+        let error =
+            AppError::Store(StoreError::Failed { context: context.clone(), source: Box::new(source) });
+        assert_eq!(error.to_text(), context);
+    }
+}

@@ -1,0 +1,85 @@
+//! Puts the parts together: settings, store, clock and network, and one pass over one connection, the
+//! same for the daemon, for `sync` and for `demo`.
+
+mod engine;
+mod error;
+mod exit;
+mod pass;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use tokio::sync::watch;
+
+pub use engine::Engine;
+pub use error::AppError;
+pub use exit::Exit;
+pub use pass::{Asker, Order, Passed};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::daemon;
+use crate::telemetry;
+
+/// Checked settings and the file they came from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    pub config: Config,
+}
+
+impl Settings {
+    /// Reads and checks the file, and starts logging as it says.
+    ///
+    /// # Errors
+    /// [`AppError::Unreadable`] or [`AppError::Config`]: a person must change something.
+    pub fn load(path: &Path, log: &str) -> Result<Self, AppError> {
+        let unreadable = |source| AppError::Unreadable { path: path.to_owned(), source };
+        // Absolute, so that what `config` prints means the same wherever it is kept.
+        let path = std::path::absolute(path).map_err(unreadable)?;
+        let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+        let config = Config::parse(&text, &path)?;
+        telemetry::init(config.log, log, Clock::System)?;
+        Ok(Self { path, config })
+    }
+}
+
+/// Runs a command's asynchronous part to its end.
+///
+/// # Errors
+/// The runtime cannot be started.
+pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, AppError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|source| AppError::System { context: "cannot start the runtime", source })?;
+    Ok(runtime.block_on(work))
+}
+
+/// A receiver that turns true at SIGTERM or SIGINT: what runs then ends at its next safe point.
+///
+/// # Errors
+/// The signals cannot be registered.
+pub fn cancel_on_signal() -> Result<watch::Receiver<bool>, AppError> {
+    let context = "cannot register signals";
+    let mut stops = daemon::listen().map_err(|source| AppError::System { context, source })?;
+    let (cancel, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        if stops.wait_for(|stops| *stops > 0).await.is_ok() {
+            cancel.send_replace(true);
+        }
+        // Kept until the end, so that receivers can tell "not asked" from "nobody can ask".
+        cancel.closed().await;
+    });
+    Ok(receiver)
+}
+
+/// The socket of the service manager, if one started us.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the environment is read where the program is put together")]
+pub fn notify_socket() -> Option<OsString> {
+    std::env::var_os("NOTIFY_SOCKET")
+}

@@ -1,0 +1,218 @@
+//! One pass over one connection, with everything around the run: the lock, the key, the views, the
+//! warnings, the closing line.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch::{Receiver, Sender};
+use tracing::Instrument as _;
+
+use super::{AppError, Engine};
+use crate::clock::Clock;
+use crate::config::Connection;
+use crate::cycle::{self, Job, Notices, Progress, Report};
+use crate::key::KeyPair;
+use crate::run::{Mode, Outcome, Run};
+use crate::warning::{Event, Severity, Warning, WarningId};
+use crate::watch::{self, Found, Standing};
+
+/// Who asks for a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// The daemon.
+    Schedule,
+    /// A person or a timer.
+    Command,
+}
+
+impl Asker {
+    /// The word in the connection's lock.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedule => "run",
+            Self::Command => "sync",
+        }
+    }
+}
+
+/// What is asked of a pass.
+#[derive(Debug)]
+pub struct Order {
+    /// `None`: full when one is due, like the daemon.
+    pub mode: Option<Mode>,
+    /// Who asks.
+    pub asker: Asker,
+    /// Turns true when the program is asked to stop.
+    pub cancel: Receiver<bool>,
+    /// Told how far the run is.
+    pub progress: Sender<Option<Progress>>,
+}
+
+/// What a pass came to.
+#[derive(Debug)]
+pub struct Passed {
+    /// The run as recorded.
+    pub run: Run,
+    /// How the key stands, and how many warnings are open.
+    pub standing: Standing,
+}
+
+impl Engine {
+    /// Runs one pass over a connection: lock, run, views, warnings, closing line.
+    ///
+    /// # Errors
+    /// The connection is in use, its key cannot be read, or the store cannot be used; whatever the
+    /// network does is part of the run.
+    pub async fn pass(&self, connection: &Connection, order: Order) -> Result<Passed, AppError> {
+        let Order { mode, asker, cancel, progress } = order;
+        let name = &connection.name;
+        let _lock = self.store.lock(name, asker.as_str(), self.clock.now()).await?;
+        let keys = std::slice::from_ref(&connection.key);
+        self.store.record_keys(name, connection.mapped_user.as_deref(), connection.timezone, keys).await?;
+        let mode = match mode {
+            // Of what came up since the last full run the daemon's turns know nothing.
+            Some(Mode::Incremental)
+                if asker == Asker::Schedule && self.store.waits_for_full(name).await? =>
+            {
+                self.mode_due(connection).await?
+            }
+            Some(mode) => mode,
+            None => self.mode_due(connection).await?,
+        };
+        let pair = KeyPair::read(connection)?;
+        let source = self.client_with(connection, pair.clone())?;
+        if asker == Asker::Schedule && self.was_refused(connection, &pair) {
+            source.expect_refusal();
+        }
+        let (store, clock) = (&self.store, &self.clock);
+        let next_due = (asker == Asker::Schedule).then(|| {
+            let now = clock.now();
+            connection.schedule.next_after(now).min(connection.schedule_full.next_after(now))
+        });
+        let job = Job { connection, source: &source, store, clock, cancel, next_due, progress };
+        let span = tracing::info_span!("run", connection = %name);
+        let mut report = cycle::run(&job, mode).instrument(span).await?;
+        self.note_refusal(connection, &pair, &report.run);
+        self.refresh_views(connection, &mut report).await;
+        let standing = self.tell(connection, &report).await?;
+        if asker == Asker::Command || matches!(report.run.outcome, Some(Outcome::Ok | Outcome::Partial)) {
+            // What stores nothing is logged by the daemon, quietly.
+            closing_line(&report.run, &standing);
+        }
+        self.forget_old().await?;
+        Ok(Passed { run: report.run, standing })
+    }
+
+    /// Brings the views up to date; a failure is a warning and never a lost run.
+    async fn refresh_views(&self, connection: &Connection, report: &mut Report) {
+        let (connection, subject) = (connection.name.clone(), String::new());
+        let id = WarningId { event: Event::ViewsFailed, connection, subject };
+        report.notices.examined.push(id.clone());
+        if let Err(error) = self.store.refresh_views().await {
+            report.notices.hold.push(Warning {
+                id,
+                severity: Severity::Warn,
+                level: 1,
+                message: format!("the views are behind the data: {}", AppError::from(error).to_text()),
+                action: "nothing is lost; the next run tries again".into(),
+                fields: Vec::new(),
+            });
+        }
+    }
+
+    /// Tells people what the run found and how the key stands.
+    async fn tell(&self, connection: &Connection, report: &Report) -> Result<Standing, AppError> {
+        let still_works = match report.run.outcome {
+            Some(Outcome::Refused) => Some(false),
+            Some(Outcome::Ok | Outcome::Partial) => Some(true),
+            _ => None,
+        };
+        let Notices { hold, examined, unavailable, rejected, single_reads } = &report.notices;
+        for (kind, reason) in unavailable {
+            let connection = &connection.name;
+            tracing::info!(event = "kind_unavailable", %connection, %kind, reason, "kind is unavailable");
+        }
+        for (kind, rows) in rejected {
+            let connection = &connection.name;
+            tracing::warn!(event = "rows_rejected_first", %connection, %kind, rows, "rows cannot be stored");
+        }
+        for (kind, text) in single_reads {
+            let connection = &connection.name;
+            tracing::info!(event = "single_reads", %connection, %kind, text, "single reads");
+        }
+        let clock = self.clock_of(report);
+        let found = Found { hold, examined, still_works };
+        Ok(watch::tell(&self.store, &clock, &self.config.warnings, connection, found).await?)
+    }
+
+    /// Days are counted by the server's clock where ours is more than 5 minutes off.
+    fn clock_of(&self, report: &Report) -> Clock {
+        let ours = self.clock.now();
+        match report.server_time.filter(|server| (*server - ours).abs() > SKEW_MAX) {
+            Some(server) => Clock::hurried(server),
+            None => self.clock.clone(),
+        }
+    }
+
+    /// Looks at nothing but the key's date: between runs.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub async fn look_at_keys(&self, connection: &Connection) -> Result<(), AppError> {
+        watch::tell(&self.store, &self.clock, &self.config.warnings, connection, Found::NOTHING).await?;
+        Ok(())
+    }
+
+    /// Forgets what is older than the operator wants to keep.
+    async fn forget_old(&self) -> Result<(), AppError> {
+        let before = |keep: Duration| {
+            let keep = TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX);
+            self.clock.now().checked_sub_signed(keep).unwrap_or(DateTime::<Utc>::MIN_UTC)
+        };
+        let history = &self.config.history;
+        self.store.prune(before(history.keep), before(history.runs_keep)).await?;
+        Ok(())
+    }
+}
+
+/// More than this apart, day counts go by the server's clock.
+const SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
+
+/// The one line of a run. Its last fields tell of the key, so that the log of any single day tells.
+fn closing_line(run: &Run, standing: &Standing) {
+    let Standing { key, warnings_open } = standing;
+    let Run { id, connection, mode, started_at, finished_at, outcome, reason, counts, .. } = run;
+    let outcome = outcome.expect("a reported run has ended");
+    let duration_ms = finished_at.map_or(0, |end| (end - *started_at).num_milliseconds());
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                event = "run_finished",
+                %connection,
+                run = id.0,
+                mode = mode.as_str(),
+                outcome = outcome.as_str(),
+                inserted = counts.inserted,
+                updated = counts.updated,
+                restored = counts.restored,
+                removed = counts.removed,
+                unchanged = counts.unchanged,
+                held = counts.held,
+                missing = counts.missing,
+                rejected = counts.rejected,
+                requests = counts.requests,
+                duration_ms,
+                key_days_left = key.days_left_text(),
+                key_expires = key.expires_text(),
+                warnings_open,
+                reason = reason.as_deref(),
+                "run finished"
+            )
+        };
+    }
+    match outcome {
+        Outcome::Ok => line!(info),
+        Outcome::Partial | Outcome::Deferred => line!(warn),
+        Outcome::Failed | Outcome::Refused => line!(error),
+    }
+}

@@ -1,0 +1,264 @@
+//! `check`: everything that could keep a run from working, told before it does: settings, schedules,
+//! keys, one door request, one write that is taken back.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use clap::Args;
+use serde::Serialize;
+
+use super::cost;
+use super::keys::{self, KeyRow};
+use super::{Exit, Output};
+use crate::app::{self, AppError, Engine, Settings};
+use crate::clock::Clock;
+use crate::config::Connection;
+use crate::memory::KindMemory;
+use crate::pull::{PullError, Source};
+use crate::run::Mode;
+use crate::schedule::Schedule;
+use crate::secrets;
+
+/// Due times that are shown of each schedule.
+const SHOWN: usize = 3;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Ask no network
+    #[arg(long)]
+    offline: bool,
+    /// Check the whole store file, which takes its time
+    #[arg(long)]
+    deep: bool,
+    /// Exit 3 when a key is refused, expired, or has at most DAYS left
+    #[arg(long, value_name = "DAYS")]
+    fail_within: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct Checked {
+    config: String,
+    connections: Vec<CheckedConnection>,
+    keys: Vec<KeyRow>,
+    store: CheckedStore,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedConnection {
+    connection: String,
+    base_url: String,
+    timezone: String,
+    schedules: Vec<CheckedSchedule>,
+    /// `open`, `refused`, `closed`, or `not asked`.
+    door: &'static str,
+    /// Why the door is not open, where it was to be asked.
+    error: Option<String>,
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedSchedule {
+    schedule: &'static str,
+    line: String,
+    next: Vec<DateTime<Tz>>,
+    /// Requests for lists; single reads come on top.
+    requests_a_day: u64,
+    /// Whether some kind was never pulled, so that the truth is higher.
+    is_lower_bound: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedStore {
+    path: String,
+    /// Whether the whole file was read.
+    is_deep: bool,
+    faults: Vec<String>,
+}
+
+pub(super) fn run(settings: Settings, arguments: &Arguments, out: &Output) -> Result<Exit, AppError> {
+    let (checked, exits) = app::block_on(check(settings, arguments))??;
+    out.result(&checked, || to_text(&checked))?;
+    Ok(Exit::worst(exits.into_iter().chain([keys::exit(&checked.keys, arguments.fail_within, out)])))
+}
+
+async fn check(settings: Settings, arguments: &Arguments) -> Result<(Checked, Vec<Exit>), AppError> {
+    let (engine, mut exits, mut faults) = open(&settings, arguments.deep).await?;
+    if let Err(error) = engine.refuse_shared_keys() {
+        exits.push(error.exit());
+        faults.push(error.to_text());
+    }
+    let mut refused = keys::refused(&engine.store).await?;
+    let mut connections = Vec::new();
+    for connection in &engine.config.connections {
+        let (checked, exit) = check_connection(&engine, connection, arguments.offline).await?;
+        if checked.door != "not asked" {
+            refused.retain(|name| *name != checked.connection);
+        }
+        if checked.door == "refused" {
+            refused.push(checked.connection.clone());
+        }
+        connections.push(checked);
+        exits.push(exit);
+    }
+    let keys = keys::rows(&settings, &engine.clock, &refused);
+    let path = engine.config.store_path.display().to_string();
+    let config = settings.path.display().to_string();
+    Ok((
+        Checked { config, connections, keys, store: CheckedStore { path, is_deep: arguments.deep, faults } },
+        exits,
+    ))
+}
+
+/// Opens the store; one that cannot be used is a fault among others, and hides none of them.
+async fn open(settings: &Settings, deep: bool) -> Result<(Engine, Vec<Exit>, Vec<String>), AppError> {
+    let (config, clock) = (settings.config.clone(), Clock::System);
+    let fault = match Engine::open(config.clone(), clock.clone()).await {
+        Ok(engine) => match probe(&engine, deep).await {
+            Ok(faults) => {
+                let exit = if faults.is_empty() { Exit::Done } else { Exit::MustChange };
+                return Ok((engine, vec![exit], faults));
+            }
+            Err(error) => error,
+        },
+        Err(error) => error,
+    };
+    let engine = Engine::on_scratch(config, clock).await?;
+    Ok((engine, vec![fault.exit()], vec![fault.to_text()]))
+}
+
+async fn probe(engine: &Engine, deep: bool) -> Result<Vec<String>, AppError> {
+    engine.store.write_probe().await?;
+    if deep { Ok(engine.store.quick_check().await?) } else { Ok(Vec::new()) }
+}
+
+async fn check_connection(
+    engine: &Engine,
+    connection: &Connection,
+    offline: bool,
+) -> Result<(CheckedConnection, Exit), AppError> {
+    let now = engine.clock.now();
+    let mut notes = secrets::exposures(connection);
+    if connection.key.expires.is_none() {
+        notes.push("key.expires is not set: nobody can be warned before the key lapses".into());
+    }
+    let schedules = schedules(engine, connection, now, &mut notes).await?;
+    let (door, error, exit) =
+        if offline { ("not asked", None, Exit::Done) } else { door(engine, connection).await };
+    let checked = CheckedConnection {
+        connection: connection.name.to_string(),
+        base_url: connection.base_url.to_string(),
+        timezone: connection.timezone.to_string(),
+        schedules,
+        door,
+        error,
+        notes,
+    };
+    Ok((checked, exit))
+}
+
+/// One request at the door.
+async fn door(engine: &Engine, connection: &Connection) -> (&'static str, Option<String>, Exit) {
+    let client = match engine.client(connection) {
+        Ok(client) => client,
+        Err(error) => return ("not asked", Some(error.to_text()), error.exit()),
+    };
+    match client.door().await {
+        Ok(_) => ("open", None, Exit::Done),
+        Err(error @ PullError::Refused(_)) => ("refused", Some(error.to_string()), Exit::Refused),
+        Err(error) => ("closed", Some(error.to_string()), Exit::Failed),
+    }
+}
+
+/// Both schedules with their next due times, and notes on what they cost.
+async fn schedules(
+    engine: &Engine,
+    connection: &Connection,
+    now: DateTime<Utc>,
+    notes: &mut Vec<String>,
+) -> Result<Vec<CheckedSchedule>, AppError> {
+    let mut memories: Vec<KindMemory> = Vec::new();
+    for kind in &connection.kinds {
+        memories.push(engine.store.memory(&connection.name, &kind.name).await?);
+    }
+    let pairs = || connection.kinds.iter().zip(&memories);
+    let both = [
+        ("schedule", &connection.schedule, Mode::Incremental),
+        ("schedule_full", &connection.schedule_full, Mode::Full),
+    ];
+    let mut checked = Vec::new();
+    for (name, schedule, mode) in both {
+        let run = cost::of_run(pairs(), mode, now);
+        let (fires, shortest) = cost::due_in_a_day(schedule, now);
+        if !run.left_out.is_empty() {
+            notes.push(format!("{name}: leaves to schedule_full: {}", run.left_out.join(", ")));
+        }
+        notes.extend(too_much(engine, connection, name, run.requests, shortest));
+        checked.push(CheckedSchedule {
+            schedule: name,
+            line: schedule.line().to_owned(),
+            next: next(schedule, now),
+            requests_a_day: run.requests * fires,
+            is_lower_bound: run.is_lower_bound,
+        });
+    }
+    Ok(checked)
+}
+
+/// The next due times, in the schedule's own zone.
+fn next(schedule: &Schedule, now: DateTime<Utc>) -> Vec<DateTime<Tz>> {
+    let due = std::iter::successors(Some(schedule.next_after(now)), |last| Some(schedule.next_after(*last)));
+    due.take(SHOWN).map(|due| due.with_timezone(&schedule.zone())).collect()
+}
+
+/// Says when a run's requests do not fit between two due times.
+#[expect(clippy::cast_precision_loss, reason = "requests of one run stay far below 2^52")]
+fn too_much(
+    engine: &Engine,
+    connection: &Connection,
+    schedule: &str,
+    requests: u64,
+    shortest: chrono::TimeDelta,
+) -> Option<String> {
+    let own = connection.limits.requests_per_second;
+    let sharing = engine
+        .config
+        .connections
+        .iter()
+        .filter(|other| other.base_url.host_str() == connection.base_url.host_str());
+    let host = engine.config.host_limits.requests_per_second / sharing.count() as f64;
+    let seconds = requests as f64 / own.min(host);
+    let room = shortest.as_seconds_f64();
+    (seconds > room).then(|| {
+        format!(
+            "{schedule}: {requests} requests take {seconds:.0} s at the limits of this connection and its host, \
+             but runs are {room:.0} s apart; schedule less often or raise requests_per_second"
+        )
+    })
+}
+
+fn to_text(checked: &Checked) -> String {
+    let Checked { config, connections, keys, store } = checked;
+    let mut text = format!("{config}: settings are sound\n");
+    for connection in connections {
+        let CheckedConnection { connection, base_url, timezone, schedules, door, error, notes } = connection;
+        text += &format!("\n{connection} ({base_url}, {timezone}): door {door}\n");
+        text += &error.as_ref().map(|error| format!("  error: {error}\n")).unwrap_or_default();
+        for CheckedSchedule { schedule, line, next, requests_a_day, is_lower_bound } in schedules {
+            let next: Vec<String> =
+                next.iter().map(|due| due.format("%Y-%m-%d %H:%M:%S %Z").to_string()).collect();
+            let known = if *is_lower_bound { "at least " } else { "" };
+            let then = if *is_lower_bound { "; a full sync will tell" } else { "" };
+            text += &format!("  {schedule:13} {line:16} next {}\n", next.join(", "));
+            text += &format!("  {:13} {known}{requests_a_day} requests a day{then}\n", "");
+        }
+        for note in notes {
+            text += &format!("  note: {note}\n");
+        }
+    }
+    text += &format!("\n{}", keys::to_table(keys));
+    match store.faults.as_slice() {
+        [] if store.is_deep => text += &format!("\nstore {}: writable, and sound throughout\n", store.path),
+        [] => text += &format!("\nstore {}: writable\n", store.path),
+        faults => text += &format!("\nstore {}: damaged\n  {}\n", store.path, faults.join("\n  ")),
+    }
+    text
+}

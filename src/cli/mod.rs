@@ -1,0 +1,116 @@
+//! The command line: one file a command. Results go to stdout, talk to stderr; text that came over the
+//! network loses its control characters; the outcome becomes the exit code in one place.
+
+mod check;
+mod config;
+mod cost;
+mod demo;
+mod keys;
+mod output;
+mod plan;
+mod progress;
+mod release;
+mod run;
+mod status;
+mod sync;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::{AppError, Exit, Settings};
+use output::Output;
+
+/// Keeps a SQL copy of a ClearPoint Strategy account true, and tells its operators before an API key
+/// lapses
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done · 1 a run failed · 2 you must change something (usage, \
+configuration) · 3 a key was refused (or expired, or inside --fail-within) · 4 partial · 75 another \
+process is at it";
+
+/// Where help lists what every command takes.
+const GLOBAL: &str = "Options of every command";
+
+#[derive(Debug, Args)]
+struct Globals {
+    /// Read settings from FILE
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = GLOBAL,
+        value_name = "FILE",
+        default_value = "/etc/clearpoint-sync/config.toml"
+    )]
+    config: PathBuf,
+    /// Print results as JSON, for machines
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    json: bool,
+    /// Log at LEVEL: error, warn, info, debug or trace
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "LEVEL", default_value = "info")]
+    log: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon: sync on schedule, watch the keys, until stopped
+    Run,
+    /// Sync once and exit: every connection, or one
+    Sync(sync::Arguments),
+    /// Print what a full sync would change; write nothing
+    Plan(plan::Arguments),
+    /// Check settings, schedules, keys, the API and the store
+    Check(check::Arguments),
+    /// Print every key with its expiry and days left
+    Keys(keys::Arguments),
+    /// Print freshness, last and next runs, and open warnings
+    Status,
+    /// Accept a changed account, or let held removals go
+    Release(release::Arguments),
+    /// Print the settings in force, secrets as their sources
+    Config,
+    /// Show the whole program at work on a simulated account; needs nothing
+    Demo,
+}
+
+impl Cli {
+    /// Runs the command and tells how it went.
+    #[must_use]
+    pub fn run(self) -> Exit {
+        let out = Output::new(self.globals.json);
+        match self.dispatch(&out) {
+            Ok(exit) => exit,
+            Err(error) => {
+                out.say(&error.to_text());
+                error.exit()
+            }
+        }
+    }
+
+    fn dispatch(self, out: &Output) -> Result<Exit, AppError> {
+        let Self { globals, command } = self;
+        if matches!(command, Command::Demo) {
+            return demo::run(out);
+        }
+        let settings = Settings::load(&globals.config, &globals.log)?;
+        match command {
+            Command::Run => run::run(settings),
+            Command::Sync(arguments) => sync::run(settings, &arguments, out),
+            Command::Plan(arguments) => plan::run(settings, &arguments, out),
+            Command::Check(arguments) => check::run(settings, &arguments, out),
+            Command::Keys(arguments) => keys::run(&settings, &arguments, out),
+            Command::Status => status::run(&settings, out),
+            Command::Release(arguments) => release::run(&settings, &arguments, out),
+            Command::Config => config::run(&settings, out),
+            Command::Demo => unreachable!("handled above: it needs no settings"),
+        }
+    }
+}

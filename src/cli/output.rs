@@ -1,0 +1,90 @@
+//! Where results and talk go: tables or JSON on stdout, sentences on stderr.
+
+use std::io::{self, Write};
+
+use comfy_table::{CellAlignment, Table};
+use serde::Serialize;
+
+use crate::app::AppError;
+
+/// A command's two voices.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Output {
+    is_json: bool,
+}
+
+impl Output {
+    /// Results as JSON, or for people.
+    #[must_use]
+    pub(super) fn new(is_json: bool) -> Self {
+        Self { is_json }
+    }
+
+    /// Prints a result: `value` for machines, `text` for people. A reader that is gone is no error.
+    ///
+    /// # Errors
+    /// The result could not be written whole: nobody may take what is there for all of it.
+    pub(super) fn result(
+        self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> Result<(), AppError> {
+        let text = if self.is_json {
+            serde_json::to_string_pretty(value).expect("results have text keys only")
+        } else {
+            clean(&text())
+        };
+        let mut stdout = io::stdout().lock();
+        match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
+            Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+                Err(AppError::System { context: "cannot write the result", source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says something about the work; never a result.
+    pub(super) fn say(self, text: &str) {
+        let _ = writeln!(io::stderr(), "{}", clean(text).trim_end());
+    }
+}
+
+/// A table of columns, without lines; numbers stand on the right.
+#[must_use]
+pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(comfy_table::presets::NOTHING).set_header(head.iter().map(|word| word.to_uppercase()));
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    for (n, column) in table.column_iter_mut().enumerate() {
+        let mut cells = rows.iter().filter_map(|row| row.get(n)).filter(|cell| *cell != "-").peekable();
+        if cells.peek().is_some() && cells.all(|cell| cell.parse::<i64>().is_ok()) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+        column.set_padding((0, 2));
+    }
+    table.add_rows(rows);
+    // The last column is padded too.
+    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// Text without the control characters that could drive a terminal; line ends and tabs stay.
+#[must_use]
+pub(super) fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\t')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_from_the_network_cannot_drive_a_terminal() {
+        assert_eq!(clean("a\u{1b}[31mred\u{7}\nb"), "a[31mred\nb");
+    }
+
+    #[test]
+    fn a_table_has_a_head_and_no_trailing_blanks() {
+        let text = table(&["kind", "rows", "state"], [vec!["measures".into(), "3".into(), "new".into()]]);
+        assert_eq!(text, "KIND      ROWS  STATE\nmeasures     3  new\n");
+    }
+}

@@ -1,0 +1,41 @@
+//! A progress bar on stderr, on a terminal only. Draws what a pass tells; the pass knows no terminal.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::output::clean;
+use crate::cycle::Progress;
+use crate::name::ConnectionName;
+
+/// A bar being drawn.
+pub(super) struct Drawing {
+    bar: ProgressBar,
+    task: JoinHandle<()>,
+}
+
+impl Drawing {
+    /// Takes the bar off the terminal.
+    pub(super) fn finish(self) {
+        self.task.abort();
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Draws until finished. Where stderr is no terminal nothing is drawn.
+pub(super) fn draw(connection: &ConnectionName, mut seen: watch::Receiver<Option<Progress>>) -> Drawing {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+    let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {msg}");
+    bar.set_style(style.expect("the template is lawful"));
+    bar.set_prefix(connection.to_string());
+    let drawn = bar.clone();
+    let task = tokio::spawn(async move {
+        while seen.changed().await.is_ok() {
+            let Some(Progress { kind, position, of }) = seen.borrow_and_update().clone() else { continue };
+            drawn.set_length(of);
+            drawn.set_position(position);
+            drawn.set_message(clean(kind.as_str()));
+        }
+    });
+    Drawing { bar, task }
+}

@@ -1,0 +1,121 @@
+//! `sync`: one pass over every connection, or one, then exit: for cron, for a container, by hand.
+
+use clap::Args;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::output::table;
+use super::{Exit, Output, progress};
+use crate::app::{self, AppError, Asker, Engine, Order, Passed, Settings};
+use crate::clock::Clock;
+use crate::config::Connection;
+use crate::run::{Mode, Run};
+
+#[derive(Debug, Args)]
+#[command(after_help = "Without --full or --incremental a sync is full when schedule_full had a due time \
+since the last full one, like the daemon's.")]
+pub(super) struct Arguments {
+    /// Only this connection [default: all]
+    connection: Option<String>,
+    /// Pull every kind whole: finds removals
+    #[arg(long, conflicts_with = "incremental")]
+    full: bool,
+    /// Pull what changed, where the API has proved that it can tell
+    #[arg(long)]
+    incremental: bool,
+}
+
+impl Arguments {
+    /// `None`: full when `schedule_full` had a due time since the last full success, like the daemon.
+    fn mode(&self) -> Option<Mode> {
+        match (self.full, self.incremental) {
+            (true, _) => Some(Mode::Full),
+            (_, true) => Some(Mode::Incremental),
+            _ => None,
+        }
+    }
+}
+
+/// What became of one connection.
+#[derive(Debug, Serialize)]
+struct Synced {
+    connection: String,
+    exit: u8,
+    run: Option<Run>,
+    error: Option<String>,
+}
+
+pub(super) fn run(settings: Settings, arguments: &Arguments, out: &Output) -> Result<Exit, AppError> {
+    let (synced, exit) = app::block_on(sync_all(settings, arguments))??;
+    out.result(&synced, || to_text(&synced))?;
+    Ok(exit)
+}
+
+async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Synced>, Exit), AppError> {
+    let engine = Engine::open(settings.config, Clock::System).await?;
+    engine.refuse_shared_keys()?;
+    engine.look_at_secrets();
+    let cancel = app::cancel_on_signal()?;
+    let mut synced = Vec::new();
+    let mut exits = Vec::new();
+    for connection in engine.connections(arguments.connection.as_deref())? {
+        let (one, exit) = sync_one(&engine, connection, arguments.mode(), cancel.clone()).await;
+        synced.push(one);
+        exits.push(exit);
+    }
+    Ok((synced, Exit::worst(exits)))
+}
+
+/// One broken connection never keeps the others from their turn.
+async fn sync_one(
+    engine: &Engine,
+    connection: &Connection,
+    mode: Option<Mode>,
+    cancel: watch::Receiver<bool>,
+) -> (Synced, Exit) {
+    let (progress, seen) = watch::channel(None);
+    let drawing = progress::draw(&connection.name, seen);
+    let order = Order { mode, asker: Asker::Command, cancel, progress };
+    let answer = engine.pass(connection, order).await;
+    drawing.finish();
+    let name = connection.name.to_string();
+    match answer {
+        Ok(Passed { run, .. }) => {
+            let exit = Exit::from(run.outcome.expect("a reported run has ended"));
+            (Synced { connection: name, exit: exit.code(), run: Some(run), error: None }, exit)
+        }
+        Err(error) => {
+            let (exit, text) = (error.exit(), error.to_text());
+            let connection = &connection.name;
+            if exit == Exit::Busy {
+                tracing::warn!(event = "run_impossible", %connection, error = text, "another process is at it");
+            } else {
+                tracing::error!(event = "run_impossible", %connection, error = text, "run impossible");
+            }
+            (Synced { connection: name, exit: exit.code(), run: None, error: Some(text) }, exit)
+        }
+    }
+}
+
+const HEAD: [&str; 8] =
+    ["connection", "mode", "outcome", "inserted", "updated", "restored", "removed", "unchanged"];
+
+fn to_text(synced: &[Synced]) -> String {
+    let rows = synced.iter().map(|one| match &one.run {
+        Some(run) => {
+            let counts = run.counts;
+            let numbers =
+                [counts.inserted, counts.updated, counts.restored, counts.removed, counts.unchanged];
+            let mut row = vec![one.connection.clone(), run.mode.as_str().into()];
+            row.push(run.outcome.expect("a reported run has ended").as_str().into());
+            row.extend(numbers.map(|number| number.to_string()));
+            row
+        }
+        None => {
+            let mut row = vec![one.connection.clone(), "-".into(), "not run".into()];
+            row.resize(HEAD.len(), "-".into());
+            row
+        }
+    });
+    table(&HEAD, rows)
+}
