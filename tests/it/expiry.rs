@@ -1,0 +1,101 @@
+//! Operators hear of a key's end before it comes, and a run in the meantime is an ordinary run.
+
+use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use clearpoint_sync::clock::Clock;
+use clearpoint_sync::simulator::{Size, World};
+use serde_json::Value;
+
+use crate::harness::{Bench, Setup};
+use crate::program::Ran;
+
+async fn bench(days_left: i64) -> Bench {
+    let today = Clock::System.now().date_naive();
+    let world = World::generate(141, &Size::small().with("measures", 5));
+    Setup { expires: Some(today + TimeDelta::days(days_left)), ..Setup::of(world) }.start().await
+}
+
+/// The three nights after now at which `30 2 * * *` is due.
+fn next_nights(now: DateTime<Utc>) -> Vec<DateTime<Utc>> {
+    let nights = now.date_naive().iter_days().map(|day| day.and_hms_opt(2, 30, 0).unwrap().and_utc());
+    nights.filter(|night| *night > now).take(3).collect()
+}
+
+/// All instants that a JSON result tells.
+fn instants(value: &Value) -> Vec<DateTime<Utc>> {
+    match value {
+        Value::String(text) => {
+            let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S UTC").map(|at| at.and_utc());
+            let zoned = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc());
+            local.or(zoned).into_iter().collect()
+        }
+        Value::Array(values) => values.iter().flat_map(instants).collect(),
+        Value::Object(fields) => fields.values().flat_map(instants).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_fails_within_seven_days_and_tells_the_next_three_times() {
+    let bench = bench(5).await;
+    let now = Clock::System.now();
+    let ran = bench.run(&["check", "--fail-within", "7", "--json"]).await;
+    ran.assert_code(&[3]);
+    let told = instants(&serde_json::from_str(&ran.stdout).unwrap());
+    for night in next_nights(now) {
+        assert!(told.contains(&night), "{night} is not told: {ran}");
+    }
+    let quarters = told.iter().filter(|at| **at > now && **at - now <= TimeDelta::minutes(46)).count();
+    assert!(quarters >= 3, "three quarters of an hour: {ran}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_prints_the_key_and_the_days_for_people() {
+    let bench = bench(5).await;
+    let ran = bench.run(&["check", "--fail-within", "7"]).await;
+    ran.assert_code(&[3]);
+    ran.assert_names(&["Integration", "5"]);
+    for night in next_nights(Clock::System.now()) {
+        assert!(ran.stdout.contains(&format!("{:02}", night.day())), "{ran}");
+        assert!(ran.stdout.contains("02:30"), "{ran}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offline_check_and_keys_fail_alike_and_ask_nobody() {
+    let bench = bench(5).await;
+    bench.run(&["check", "--offline", "--fail-within", "7"]).await.assert_code(&[3]);
+    bench.run(&["check", "--offline", "--fail-within", "4"]).await.assert_code(&[0]);
+    bench.run(&["keys", "--fail-within", "7"]).await.assert_code(&[3]);
+    bench.run(&["keys", "--fail-within", "4"]).await.assert_code(&[0]);
+    assert_eq!(bench.simulator.requests(), 0);
+}
+
+#[track_caller]
+fn check_closing_line(ran: &Ran, days_left: &str, expires: NaiveDate) {
+    ran.assert_code(&[0]);
+    assert_eq!(ran.told("key_days_left").as_deref(), Some(days_left), "{ran}");
+    assert_eq!(ran.told("key_expires"), Some(expires.to_string()), "{ran}");
+    assert!(ran.told("warnings_open").is_some(), "{ran}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_with_a_key_that_expires_soon_is_done_and_its_closing_line_counts_the_days() {
+    let bench = bench(5).await;
+    let expires = Clock::System.now().date_naive() + Days::new(5);
+    let ran = bench.run(&["sync"]).await;
+    check_closing_line(&ran, "5", expires);
+    assert_eq!(ran.said("key_expiring"), 1, "{ran}");
+    let ran = bench.run(&["sync"]).await;
+    check_closing_line(&ran, "5", expires);
+    assert_eq!(ran.said("key_expiring"), 0, "the same day is said once: {ran}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_past_its_date_that_still_works_is_told_and_used() {
+    let bench = bench(-3).await;
+    let ran = bench.run(&["sync"]).await;
+    ran.assert_code(&[0]);
+    assert_eq!(ran.said("key_expired"), 1, "{ran}");
+    bench.assert_mirrors();
+    bench.run(&["keys"]).await.assert_code(&[3]);
+}

@@ -1,0 +1,298 @@
+//! The bench that every test works at: a simulated account, a folder with a configuration, and the
+//! binary. Looks at the store only with SQL, never through the program.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use clearpoint_sync::clock::Clock;
+use clearpoint_sync::kind::catalogue;
+use clearpoint_sync::simulator::{Simulator, Switches, World};
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::program::{Ran, Running};
+use crate::rows::{Rows, rows};
+
+/// Tables that every run writes, whatever it finds.
+const RUN_RECORDS: [&str; 3] = ["runs", "run_kinds", "run_reads"];
+
+/// Columns that tell when, in which run or from which port a row came, and so differ between two ways
+/// to the same state.
+const WHEN: [&str; 7] = ["at", "run", "changed_run", "sequence", "since", "checks", "base_url"];
+
+/// What a bench is made from; the fields left out are those of [`Setup::of`].
+pub(super) struct Setup {
+    pub(super) world: World,
+    pub(super) switches: Switches,
+    pub(super) page_size: u32,
+    pub(super) concurrency: u32,
+    pub(super) removals_max: &'static str,
+    pub(super) measure_data: &'static str,
+    pub(super) details: &'static str,
+    pub(super) access_key: String,
+    pub(super) secret_key: String,
+    pub(super) expires: Option<NaiveDate>,
+}
+
+impl Setup {
+    pub(super) fn of(world: World) -> Self {
+        Self {
+            world,
+            switches: Switches::default(),
+            page_size: 25,
+            concurrency: 4,
+            removals_max: "10%",
+            measure_data: "changed",
+            details: "auto",
+            access_key: World::ACCESS_KEY.to_owned(),
+            secret_key: World::SECRET_KEY.to_owned(),
+            expires: NaiveDate::from_ymd_opt(2099, 12, 31),
+        }
+    }
+
+    /// Starts the server and writes the configuration.
+    pub(super) async fn start(self) -> Bench {
+        let Self { world, switches, .. } = &self;
+        let simulator = Simulator::start(world.clone(), switches.clone(), Clock::System).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let bench = Bench { base_url: simulator.base_url(), simulator, folder, setup: self };
+        bench.write_config();
+        bench
+    }
+}
+
+/// A simulated account, and a configuration with one connection to it, `city`.
+pub(super) struct Bench {
+    pub(super) simulator: Simulator,
+    folder: TempDir,
+    setup: Setup,
+    base_url: String,
+}
+
+impl Bench {
+    /// A bench with the plainest settings on this world.
+    pub(super) async fn new(world: World) -> Self {
+        Setup::of(world).start().await
+    }
+
+    /// Points the connection at another server.
+    pub(super) fn move_to(&mut self, base_url: String) {
+        self.base_url = base_url;
+        self.write_config();
+    }
+
+    /// A file of the bench's folder.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write_config(&self) {
+        let Setup { page_size, concurrency, removals_max, measure_data, details, .. } = &self.setup;
+        let expires = self.setup.expires.map_or_else(String::new, |date| format!("expires = {date}"));
+        let base_url = &self.base_url;
+        let text = format!(
+            r#"
+[store.sqlite]
+path = "clearpoint.db"
+
+[connections.city]
+base_url = "{base_url}"
+mapped_user = "{user}"
+schedule = "*/15 * * * *"
+schedule_full = "30 2 * * *"
+measure_data = "{measure_data}"
+details = "{details}"
+
+[connections.city.key]
+name = "Integration"
+{expires}
+access_key = {{ file = "access-key" }}
+secret_key = {{ file = "secret-key" }}
+
+[connections.city.limits]
+requests_per_second = 1000
+concurrency = {concurrency}
+page_size = {page_size}
+removals_max = "{removals_max}"
+
+[host_limits]
+requests_per_second = 1000
+concurrency = 64
+
+[log]
+format = "json"
+"#,
+            user = World::USER
+        );
+        std::fs::write(self.file("config.toml"), text).unwrap();
+        self.write_secret("access-key", &self.setup.access_key);
+        self.write_secret("secret-key", &self.setup.secret_key);
+    }
+
+    fn write_secret(&self, name: &str, secret: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::write(self.file(name), secret).unwrap();
+        std::fs::set_permissions(self.file(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    /// Runs the program to its end.
+    pub(super) async fn run(&self, arguments: &[&str]) -> Ran {
+        self.start(arguments).end().await
+    }
+
+    /// Syncs in full, and expects all to go well.
+    #[track_caller]
+    pub(super) fn sync_full(&self) -> impl Future<Output = Ran> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let ran = self.run(&["sync", "--full"]).await;
+            assert!(ran.code == 0, "at {caller}: {ran}");
+            ran
+        }
+    }
+
+    /// Starts the program.
+    pub(super) fn start(&self, arguments: &[&str]) -> Running {
+        Running::start(&self.file("config.toml"), arguments)
+    }
+
+    /// Starts the program, and leaves it waiting for its first answer; [`Simulator::release`] lets it go
+    /// on.
+    pub(super) async fn start_held(&self, arguments: &[&str]) -> Running {
+        self.simulator.hold();
+        let running = self.start(arguments);
+        self.simulator.in_flight(1).await;
+        running
+    }
+
+    /// The store, to be looked at.
+    pub(super) fn store(&self) -> Connection {
+        Connection::open_with_flags(self.file("clearpoint.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+    }
+
+    /// The rows of a query as text, columns parted by `|`, and NULL as `-`.
+    #[track_caller]
+    pub(super) fn sql(&self, query: &str) -> Vec<String> {
+        rows(&self.store(), query, |_| true)
+    }
+
+    /// The one number a query answers.
+    #[track_caller]
+    pub(super) fn number(&self, query: &str) -> i64 {
+        self.store().query_row(query, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
+    /// The elements of a kind that people see, by id.
+    pub(super) fn stored(&self, kind: &str) -> BTreeMap<i64, Value> {
+        let store = self.store();
+        let query = "SELECT id, doc FROM elements \
+                     WHERE connection = 'city' AND kind = ?1 AND state = 'present'";
+        let mut query = store.prepare(query).unwrap();
+        let rows = query.query_map([kind], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).unwrap();
+        rows.map(|row| row.unwrap()).map(|(id, doc)| (id, serde_json::from_str(&doc).unwrap())).collect()
+    }
+
+    /// What the account shows of a kind, as the store should hold it.
+    pub(super) fn visible(&self, kind: &str) -> BTreeMap<i64, Value> {
+        let rows = self.simulator.visible(kind, World::USER);
+        let has_links = matches!(kind, "attachments" | "files");
+        rows.into_iter()
+            .map(|(id, row)| {
+                let mut row = serde_json::from_str(&row).unwrap();
+                if has_links {
+                    unsign(&mut row);
+                }
+                (id, row)
+            })
+            .collect()
+    }
+
+    /// Every visible element of every kind stands in the store, document by document, and nothing else
+    /// does; the views show as many.
+    #[track_caller]
+    pub(super) fn assert_mirrors(&self) {
+        for kind in catalogue() {
+            self.assert_mirrors_kind(kind.name.as_str());
+        }
+    }
+
+    /// As [`Bench::assert_mirrors`], for one kind.
+    #[track_caller]
+    pub(super) fn assert_mirrors_kind(&self, kind: &str) {
+        let (stored, visible) = (self.stored(kind), self.visible(kind));
+        let lost: Vec<_> = visible.keys().filter(|id| !stored.contains_key(id)).collect();
+        let kept: Vec<_> = stored.keys().filter(|id| !visible.contains_key(id)).collect();
+        assert!(lost.is_empty() && kept.is_empty(), "{kind}: lost {lost:?}, kept {kept:?}");
+        for (id, row) in &visible {
+            assert_eq!(&stored[id], row, "{kind} {id}: stored, and as the account shows it");
+        }
+        let shown = self.number(&format!("SELECT count(*) FROM \"{kind}\""));
+        assert_eq!(usize::try_from(shown).unwrap(), stored.len(), "{kind}: rows of the view");
+    }
+
+    /// The elements of a kind that left it, by id, with the reason.
+    pub(super) fn removed(&self, kind: &str) -> BTreeMap<i64, String> {
+        let store = self.store();
+        let query = "SELECT id, reason FROM elements WHERE kind = ?1 AND state = 'removed'";
+        let mut query = store.prepare(query).unwrap();
+        let rows = query.query_map([kind], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        rows.map(|row| row.unwrap()).collect()
+    }
+
+    /// How a kind ended in the last run.
+    pub(super) fn outcome(&self, kind: &str) -> String {
+        let of_kind =
+            format!("SELECT outcome FROM run_kinds WHERE kind = '{kind}' ORDER BY run DESC LIMIT 1");
+        self.sql(&of_kind).pop().unwrap_or_else(|| "none".to_owned())
+    }
+
+    /// Every row of every table but the run records: what a run that finds nothing changed must leave
+    /// as it was.
+    pub(super) fn digest(&self) -> Rows {
+        self.every_table(&RUN_RECORDS, |_| true)
+    }
+
+    /// What was learned of the account, whenever and in however many runs: what an interrupted run and an
+    /// uninterrupted one must both arrive at.
+    pub(super) fn content(&self) -> Rows {
+        let records =
+            [&RUN_RECORDS[..], &["warnings", "missing", "cursors", "findings", "migrations"]].concat();
+        self.every_table(&records, |column| !column.ends_with("_at") && !WHEN.contains(&column))
+    }
+
+    fn every_table(&self, left_out: &[&str], column: impl Fn(&str) -> bool) -> Rows {
+        let store = self.store();
+        let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        let names =
+            rows(&store, names, |_| true).into_iter().filter(|name| !left_out.contains(&name.as_str()));
+        let tables = names.map(|name| {
+            let rows = rows(&store, &format!("SELECT * FROM \"{name}\""), &column);
+            let mut counted = BTreeMap::new();
+            rows.into_iter().for_each(|row| *counted.entry(row).or_default() += 1);
+            (name, counted)
+        });
+        Rows(tables.collect())
+    }
+
+    /// Lets days go by for the elements in question, so that they are asked for again.
+    pub(super) fn let_days_pass(&self, days: u32) {
+        let store = Connection::open(self.file("clearpoint.db")).unwrap();
+        let earlier = |column| format!("{column} = strftime('%Y-%m-%dT%H:%M:%fZ', {column}, '-{days} days')");
+        let update = format!("UPDATE missing SET {}, {}", earlier("since"), earlier("checked_at"));
+        store.execute(&update, []).unwrap();
+    }
+}
+
+/// Takes the query off every address.
+fn unsign(value: &mut Value) {
+    match value {
+        Value::String(text) if text.starts_with("https://") => {
+            text.truncate(text.find('?').unwrap_or(text.len()));
+        }
+        Value::Array(values) => values.iter_mut().for_each(unsign),
+        Value::Object(fields) => fields.values_mut().for_each(unsign),
+        _ => {}
+    }
+}

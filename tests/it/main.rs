@@ -1,0 +1,25 @@
+//! What the program promises, shown from outside: the real binary, called as a user calls it, against
+//! the simulated API over real sockets, judged by what stands in its store. A module a promise.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod account;
+mod busy;
+mod cut;
+mod evidence;
+mod expiry;
+mod forbidden;
+mod harness;
+mod held;
+mod incremental;
+mod kill;
+mod memory;
+mod mirror;
+mod odd;
+mod program;
+mod refused;
+mod rows;
+mod secrets;
+mod shifting;
+mod silent;
+mod worlds;

@@ -1,0 +1,122 @@
+//! The program as a user meets it: started with arguments, ended with a code and two outputs.
+
+use std::fmt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::task::JoinHandle;
+
+/// Longer than any command may take; a test that hangs fails instead.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A program under way.
+pub(super) struct Running {
+    /// Its process id.
+    pub(super) pid: u32,
+    command: String,
+    output: JoinHandle<std::process::Output>,
+}
+
+impl Running {
+    /// Starts the program on a configuration.
+    pub(super) fn start(config: &Path, arguments: &[&str]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_clearpoint-sync"))
+            .arg("--config")
+            .arg(config)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let pid = child.id();
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+        Self { pid, command: arguments.join(" "), output }
+    }
+
+    /// Waits for its end.
+    pub(super) async fn end(self) -> Ran {
+        let Self { pid, command, output } = self;
+        let Ok(output) = tokio::time::timeout(PATIENCE, output).await else {
+            kill(pid);
+            panic!("`{command}` hangs");
+        };
+        let output = output.unwrap();
+        Ran {
+            command,
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Ends a process at once, as `kill -9` does; one that has ended is left alone.
+pub(super) fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+}
+
+/// A program that ended.
+pub(super) struct Ran {
+    command: String,
+    /// Its exit code; -1: it was killed.
+    pub(super) code: i32,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl Ran {
+    /// The log, line by line.
+    pub(super) fn log(&self) -> Vec<Value> {
+        self.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// How many log lines tell this event.
+    pub(super) fn said(&self, event: &str) -> usize {
+        self.log().iter().filter(|line| field(line, "event").is_some_and(|said| said == event)).count()
+    }
+
+    /// The last value a log line gave to a field.
+    pub(super) fn told(&self, name: &str) -> Option<String> {
+        let value = self.log().iter().rev().find_map(|line| field(line, name).cloned());
+        value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
+
+    /// Both outputs.
+    pub(super) fn text(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+
+    #[track_caller]
+    pub(super) fn assert_code(&self, codes: &[i32]) {
+        assert!(codes.contains(&self.code), "expected {codes:?}: {self}");
+    }
+
+    /// Some one line of either output holds all these words, in any case.
+    #[track_caller]
+    pub(super) fn assert_names(&self, words: &[&str]) {
+        let text = self.text();
+        let has_all = |line: &str| words.iter().all(|word| line.contains(&word.to_lowercase()));
+        assert!(text.to_lowercase().lines().any(has_all), "no line names {words:?}: {self}");
+    }
+}
+
+impl fmt::Display for Ran {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { command, code, stdout, stderr } = self;
+        write!(f, "`{command}` ended with {code}\n-- stdout\n{stdout}\n-- stderr\n{stderr}")
+    }
+}
+
+/// A field of a log line, wherever the line keeps it.
+fn field<'a>(line: &'a Value, name: &str) -> Option<&'a Value> {
+    match line {
+        Value::Object(fields) => {
+            fields.get(name).or_else(|| fields.values().find_map(|value| field(value, name)))
+        }
+        _ => None,
+    }
+}

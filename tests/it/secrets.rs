@@ -1,0 +1,132 @@
+//! A secret appears nowhere but in its header: not in a log at any level, not in an error, not in the
+//! store, not in `config`.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE};
+use clearpoint_sync::simulator::{ApiKey, Fault, Refused, Size, What, World};
+
+use crate::harness::{Bench, Setup};
+use crate::program::Ran;
+
+const ACCESS: &str = "canary+access/key=4711 &%";
+const SECRET: &str = "canary?secret#key:0815+/~";
+
+async fn bench() -> Bench {
+    let mut world = World::generate(121, &Size::small().with("measures", 12));
+    world.add_key(ApiKey {
+        access: ACCESS.to_owned(),
+        secret: SECRET.to_owned(),
+        expires: None,
+        user: World::USER.to_owned(),
+    });
+    let (access_key, secret_key) = (ACCESS.to_owned(), SECRET.to_owned());
+    Setup { access_key, secret_key, ..Setup::of(world) }.start().await
+}
+
+/// Every spelling of a secret that could give it away.
+fn spellings(secret: &str) -> Vec<String> {
+    let mut spellings = vec![
+        secret.to_owned(),
+        STANDARD.encode(secret),
+        STANDARD_NO_PAD.encode(secret),
+        URL_SAFE.encode(secret),
+        url::form_urlencoded::byte_serialize(secret.as_bytes()).collect(),
+        secret.bytes().map(|byte| format!("{byte:02x}")).collect(),
+        format!("{:?}", secret.as_bytes()),
+        secret.escape_debug().to_string(),
+    ];
+    let percent = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    spellings.push(secret.bytes().map(percent).collect());
+    spellings
+}
+
+#[track_caller]
+fn assert_keeps_secrets(place: &str, bytes: &[u8]) {
+    for secret in [ACCESS, SECRET] {
+        for spelling in spellings(secret) {
+            let is_there = bytes.windows(spelling.len()).any(|window| window == spelling.as_bytes());
+            assert!(!is_there, "{place} holds {spelling}");
+        }
+    }
+}
+
+#[track_caller]
+fn assert_silent(ran: &Ran) {
+    assert_keeps_secrets("stdout", ran.stdout.as_bytes());
+    assert_keeps_secrets("stderr", ran.stderr.as_bytes());
+}
+
+/// Every file of the folder but the two that the secrets are read from.
+fn assert_files_keep_secrets(bench: &Bench) {
+    for entry in std::fs::read_dir(bench.file("")).unwrap() {
+        let path = entry.unwrap().path();
+        let is_source = ["access-key", "secret-key"].iter().any(|name| path.ends_with(name));
+        if path.is_file() && !is_source {
+            assert_keeps_secrets(&path.display().to_string(), &std::fs::read(&path).unwrap());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_logs_everything_tells_no_secret() {
+    let bench = bench().await;
+    let ran = bench.run(&["sync", "--full", "--log", "trace"]).await;
+    ran.assert_code(&[0]);
+    assert_silent(&ran);
+    assert_files_keep_secrets(&bench);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_command_tells_a_secret() {
+    let bench = bench().await;
+    bench.sync_full().await;
+    for command in [&["config"][..], &["config", "--json"], &["check"], &["keys"], &["status"], &["plan"]] {
+        let ran = bench.run(&[command, &["--log", "trace"]].concat()).await;
+        ran.assert_code(&[0]);
+        assert_silent(&ran);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_key_is_not_told() {
+    for refused in [Refused::Unauthorized, Refused::Redirect] {
+        let bench = bench().await;
+        bench.simulator.switch(|switches| switches.refused = refused);
+        bench.simulator.world().delete_key(ACCESS);
+        let ran = bench.run(&["sync", "--log", "trace"]).await;
+        ran.assert_code(&[3]);
+        assert_silent(&ran);
+        assert_files_keep_secrets(&bench);
+    }
+}
+
+/// A server that throws what it was sent back at us.
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_tell_no_secret_even_when_the_server_echoes_them() {
+    let echo = format!(r#"{{"error":"bad key {ACCESS} / {SECRET}"}}"#);
+    let away = format!("https://elsewhere.example/?accessKey={}", spellings(ACCESS)[4]);
+    for what in [What::Reset, What::Html, What::Body(echo), What::Redirect(away)] {
+        let bench = bench().await;
+        bench.simulator.fault(Fault::under("/objectives", what.clone()));
+        let ran = bench.run(&["sync", "--full", "--log", "trace"]).await;
+        ran.assert_code(&[1, 4]);
+        assert_silent(&ran);
+        assert_files_keep_secrets(&bench);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_cannot_be_sent_is_refused_unseen_and_unsent() {
+    for secret in [format!("{SECRET}é"), format!("{SECRET}\n{SECRET}"), String::new()] {
+        let bench = bench().await;
+        std::fs::write(bench.file("secret-key"), secret).unwrap();
+        let ran = bench.run(&["sync", "--log", "trace"]).await;
+        ran.assert_code(&[2]);
+        ran.assert_names(&["secret_key"]);
+        assert_silent(&ran);
+        assert_eq!(bench.simulator.requests(), 0);
+    }
+}
