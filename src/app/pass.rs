@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::Connection;
 use crate::cycle::{self, Job, Notices, Progress, Report};
 use crate::key::KeyPair;
-use crate::run::{Mode, Outcome, Run};
+use crate::run::{Counts, Mode, Outcome, Run};
 use crate::warning::{Event, Severity, Warning, WarningId};
 use crate::watch::{self, Found, Standing};
 
@@ -79,7 +79,10 @@ impl Engine {
             Some(mode) => mode,
             None => self.mode_due(connection).await?,
         };
-        let pair = KeyPair::read(connection)?;
+        let pair = match KeyPair::read(connection) {
+            Ok(pair) => pair,
+            Err(error) => return Err(self.record_impossible(connection, mode, error.into()).await),
+        };
         let source = self.client_with(connection, pair.clone())?;
         if asker == Asker::Schedule && self.was_refused(connection, &pair) {
             source.expect_refusal();
@@ -101,6 +104,19 @@ impl Engine {
         }
         self.forget_old().await?;
         Ok(Passed { run: report.run, standing })
+    }
+
+    /// Records a run that could not begin, so that `status` tells of it; gives back why.
+    async fn record_impossible(&self, connection: &Connection, mode: Mode, error: AppError) -> AppError {
+        let (store, now, reason) = (&self.store, self.clock.now(), error.to_text());
+        let recorded = async {
+            let run = store.begin_run(&connection.name, mode, now).await?;
+            store.end_run(run, Outcome::Failed, Some(&reason), false, &Counts::default(), now).await
+        };
+        match recorded.await {
+            Ok(()) => error,
+            Err(store) => store.into(),
+        }
     }
 
     /// Brings the views up to date; a failure is a warning and never a lost run.

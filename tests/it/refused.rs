@@ -71,3 +71,12 @@ async fn check_tells_a_refused_key() {
     bench.simulator.world().delete_key(World::ACCESS_KEY);
     bench.run(&["check"]).await.assert_code(&[3]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_cannot_read_its_key_shows_in_status() {
+    let bench = bench().await;
+    std::fs::remove_file(bench.file("secret-key")).unwrap();
+    bench.run(&["sync"]).await.assert_code(&[2]);
+    let status = bench.run(&["status"]).await;
+    assert!(status.stdout.contains("secret-key cannot be read"), "{status}");
+}
