@@ -1,6 +1,8 @@
-//! A key, without its secrets: its name, when it lapses, and which of a connection's two it is.
+//! A key, without its secrets: its name, when it lapses, where its halves lie, and which of a
+//! connection's two it is.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use chrono::NaiveDate;
 use secrecy::SecretString;
@@ -41,6 +43,41 @@ pub struct Key {
     pub name: String,
     /// As entered in ClearPoint under Expires; `None`: not written down.
     pub expires: Option<NaiveDate>,
+    /// Where its access half comes from.
+    pub access_key: SecretSource,
+    /// Where its secret half comes from.
+    pub secret_key: SecretSource,
+}
+
+#[cfg(test)]
+impl Key {
+    /// A key named `Integration` whose halves lie nowhere.
+    pub(crate) fn sample(slot: KeySlot, expires: Option<NaiveDate>) -> Self {
+        let half = |name: &str| SecretSource::Env(name.to_owned());
+        let (access_key, secret_key) = (half("CITY_ACCESS"), half("CITY_SECRET"));
+        Self { slot, name: "Integration".to_owned(), expires, access_key, secret_key }
+    }
+}
+
+/// Where a secret comes from. Names a place, never a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file, read again before every use.
+    File(PathBuf),
+    /// A systemd credential.
+    Credential(String),
+    /// An environment variable.
+    Env(String),
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Credential(name) => write!(f, "credential {name}"),
+            Self::Env(name) => write!(f, "variable {name}"),
+        }
+    }
 }
 
 /// Both halves of a key, checked: trimmed, not empty, ASCII.

@@ -13,8 +13,9 @@ use std::sync::OnceLock;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use crate::config::{Connection, SecretSource};
-use crate::key::KeyPair;
+use crate::config::Connection;
+use crate::key::{Key, KeyPair, SecretSource};
+use crate::name::ConnectionName;
 
 /// More bytes than any secret has; a larger file is another file.
 const SECRET_BYTES_MAX: usize = 16 * 1024;
@@ -66,8 +67,8 @@ impl KeyPair {
     ///
     /// # Errors
     /// The first half that cannot be had.
-    pub fn read(connection: &Connection) -> Result<Self, SecretError> {
-        let [access_key, secret_key] = halves(connection).map(|(at, source)| read(&at, source));
+    pub fn read(connection: &ConnectionName, key: &Key) -> Result<Self, SecretError> {
+        let [access_key, secret_key] = halves(connection, key).map(|(at, source)| read(&at, source));
         Ok(Self { access_key: access_key?, secret_key: secret_key? })
     }
 }
@@ -83,12 +84,12 @@ pub fn exposures(connection: &Connection) -> Vec<String> {
         )),
         _ => None,
     };
-    halves(connection).into_iter().filter_map(exposed).collect()
+    connection.keys().flat_map(|key| halves(&connection.name, key)).filter_map(exposed).collect()
 }
 
-fn halves(connection: &Connection) -> [(String, &SecretSource); 2] {
-    let Connection { name, key, access_key, secret_key, .. } = connection;
-    let at = |half: &str| format!("connections.{name}.{}.{half}", key.slot);
+fn halves<'a>(connection: &ConnectionName, key: &'a Key) -> [(String, &'a SecretSource); 2] {
+    let Key { slot, access_key, secret_key, .. } = key;
+    let at = |half: &str| format!("connections.{connection}.{slot}.{half}");
     [(at("access_key"), access_key), (at("secret_key"), secret_key)]
 }
 

@@ -17,8 +17,26 @@ pub enum Event {
     KeyExpiring,
     /// A key's date has passed.
     KeyExpired,
-    /// The server refuses the key.
+    /// No date is written down for a key.
+    KeyExpiryUnknown,
+    /// The server refuses a key well before the date written down for it.
+    KeyExpiryMismatch,
+    /// The server refuses the key, and no other key works.
     KeyRefused,
+    /// The first key is refused, and the next key is used in its place.
+    KeyFellOver,
+    /// The key that is to take over would be refused.
+    NextKeyUnusable,
+    /// A key's secret cannot be read from where it should lie.
+    SecretUnreadable,
+    /// No user of the account has the declared mapped user's address.
+    MappedUserNotFound,
+    /// Scorecards went out of sight or came into it; told once, it does not last.
+    VisibilityChanged,
+    /// The server's clock and ours are far apart.
+    ClockSkew,
+    /// A kind has gone without a complete pull for twice its interval.
+    SyncStale,
     /// What is visible is another account's, or far less than what was accepted.
     AccountChanged,
     /// The account shows nothing at all.
@@ -33,16 +51,36 @@ pub enum Event {
     RowsRejected,
     /// The views could not be brought up to date.
     ViewsFailed,
+    /// A field was seen for the first time; told once, it does not last.
+    FieldDiscovered,
+    /// A test of the ways warnings take; nothing is wrong.
+    NotifyTest,
 }
 
 impl Event {
+    /// Whether it happens and is over at once: told once, never reminded of, never resolved. All others
+    /// hold until they do not.
+    #[must_use]
+    pub fn is_passing(self) -> bool {
+        matches!(self, Self::VisibilityChanged | Self::FieldDiscovered | Self::NotifyTest)
+    }
+
     /// The word in logs and the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::KeyExpiring => "key_expiring",
             Self::KeyExpired => "key_expired",
+            Self::KeyExpiryUnknown => "key_expiry_unknown",
+            Self::KeyExpiryMismatch => "key_expiry_mismatch",
             Self::KeyRefused => "key_refused",
+            Self::KeyFellOver => "key_fell_over",
+            Self::NextKeyUnusable => "next_key_unusable",
+            Self::SecretUnreadable => "secret_unreadable",
+            Self::MappedUserNotFound => "mapped_user_not_found",
+            Self::VisibilityChanged => "visibility_changed",
+            Self::ClockSkew => "clock_skew",
+            Self::SyncStale => "sync_stale",
             Self::AccountChanged => "account_changed",
             Self::NothingVisible => "nothing_visible",
             Self::RemovalsHeld => "removals_held",
@@ -50,6 +88,8 @@ impl Event {
             Self::LastEditedUnreliable => "last_edited_unreliable",
             Self::RowsRejected => "rows_rejected",
             Self::ViewsFailed => "views_failed",
+            Self::FieldDiscovered => "field_discovered",
+            Self::NotifyTest => "notify_test",
         }
     }
 }
@@ -135,4 +175,44 @@ pub struct OpenWarning {
     pub said_at: DateTime<Utc>,
     /// How often it was said.
     pub said: u32,
+}
+
+/// How far a warning's life has come when people are told of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It is new.
+    Raised,
+    /// It has become more urgent.
+    Escalated,
+    /// It still holds.
+    Reminded,
+    /// It no longer holds.
+    Resolved,
+}
+
+impl Phase {
+    /// The word in the store and in what targets receive.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Raised => "raised",
+            Self::Escalated => "escalated",
+            Self::Reminded => "reminded",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// One telling of a warning: what a target receives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// The warning as it stood when it was told.
+    pub warning: Warning,
+    /// How far its life had come.
+    pub phase: Phase,
+    /// When it was first raised.
+    pub raised_at: DateTime<Utc>,
+    /// When it was told; for [`Phase::Resolved`], when it ended.
+    pub at: DateTime<Utc>,
 }

@@ -85,7 +85,7 @@ impl Engine {
     /// Says which secrets cannot be read, and which lie open to other users of this machine.
     pub fn look_at_secrets(&self) {
         for connection in &self.config.connections {
-            if let Err(error) = KeyPair::read(connection) {
+            if let Err(error) = KeyPair::read(&connection.name, &connection.key) {
                 let error = AppError::from(error).to_text();
                 tracing::error!(event = "secret_unreadable", connection = %connection.name, error, "secret cannot be read");
             }
@@ -103,7 +103,7 @@ impl Engine {
     pub fn refuse_shared_keys(&self) -> Result<(), AppError> {
         let mut seen: Vec<(&ConnectionName, SecretMark)> = Vec::new();
         for connection in &self.config.connections {
-            let Ok(pair) = KeyPair::read(connection) else { continue };
+            let Ok(pair) = KeyPair::read(&connection.name, &connection.key) else { continue };
             let mark = SecretMark::of(&pair);
             if let Some((other, _)) = seen.iter().find(|(_, other)| mark.shares_access_key(*other)) {
                 let name = &connection.name;
@@ -138,7 +138,7 @@ impl Engine {
     /// # Errors
     /// The key cannot be read, or the client cannot be set up.
     pub fn client(&self, connection: &Connection) -> Result<Client, AppError> {
-        self.client_with(connection, KeyPair::read(connection)?)
+        self.client_with(connection, KeyPair::read(&connection.name, &connection.key)?)
     }
 
     /// As [`Engine::client`], with a key that was just read.
@@ -146,7 +146,9 @@ impl Engine {
         let again = connection.clone();
         let tools = Tools {
             keys,
-            reread: Arc::new(move || KeyPair::read(&again).map_err(|error| error.to_string())),
+            reread: Arc::new(move || {
+                KeyPair::read(&again.name, &again.key).map_err(|error| error.to_string())
+            }),
             hosts: Arc::clone(&self.hosts),
             budget: self.budget.clone(),
             spool_dir: self.config.daemon.spool_dir.clone(),
@@ -209,7 +211,8 @@ impl Engine {
     pub fn rests(&self, connection: &Connection) -> Option<String> {
         let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         let refusal = refusals.get(&connection.name)?;
-        let is_new = KeyPair::read(connection).is_ok_and(|pair| SecretMark::of(&pair) != refusal.mark);
+        let is_new = KeyPair::read(&connection.name, &connection.key)
+            .is_ok_and(|pair| SecretMark::of(&pair) != refusal.mark);
         (!watch::may_ask(Some(refusal.at), is_new, self.clock.now())).then(|| refusal.text.clone())
     }
 }

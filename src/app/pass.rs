@@ -11,7 +11,7 @@ use super::{AppError, Engine};
 use crate::clock::Clock;
 use crate::config::Connection;
 use crate::cycle::{self, Job, Notices, Progress, Report};
-use crate::key::KeyPair;
+use crate::key::{Key, KeyPair};
 use crate::run::{Counts, Mode, Outcome, Run};
 use crate::warning::{Event, Severity, Warning, WarningId};
 use crate::watch::{self, Found, Standing};
@@ -67,8 +67,8 @@ impl Engine {
         let Order { mode, asker, cancel, progress } = order;
         let name = &connection.name;
         let _lock = self.store.lock(name, asker.as_str(), self.clock.now()).await?;
-        let keys = std::slice::from_ref(&connection.key);
-        self.store.record_keys(name, connection.mapped_user.as_deref(), connection.timezone, keys).await?;
+        let keys: Vec<&Key> = connection.keys().collect();
+        self.store.record_keys(name, connection.mapped_user.as_deref(), connection.timezone, &keys).await?;
         let mode = match mode {
             // Of what came up since the last full run the daemon's turns know nothing.
             Some(Mode::Incremental)
@@ -79,7 +79,7 @@ impl Engine {
             Some(mode) => mode,
             None => self.mode_due(connection).await?,
         };
-        let pair = match KeyPair::read(connection) {
+        let pair = match KeyPair::read(&connection.name, &connection.key) {
             Ok(pair) => pair,
             Err(error) => return Err(self.record_impossible(connection, mode, error.into()).await),
         };

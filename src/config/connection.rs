@@ -6,8 +6,8 @@ use chrono_tz::Tz;
 use toml::Value;
 
 use super::raw::Section;
-use super::{Connection, Details, Limits, MeasureData, SecretSource, address, kinds, problems, values};
-use crate::key::{Key, KeySlot};
+use super::{Connection, Details, Limits, MeasureData, address, kinds, problems, values};
+use crate::key::{Key, KeySlot, SecretSource};
 use crate::kind::Kind;
 use crate::name::ConnectionName;
 use crate::schedule::Schedule;
@@ -53,9 +53,9 @@ fn read(
     let measure_data = section.read("measure_data", values::choice(&MeasureData::WORDS));
     let details = section.read("details", values::choice(&Details::WORDS));
     let kinds = kinds::choose(&mut section, known);
-    let key = read_key(section.section("key"), folder, taken);
+    let key = read_key(section.section("key"), KeySlot::Key, folder, taken);
+    let next_key = section.optional("next_key").map(|below| read_key(below, KeySlot::NextKey, folder, taken));
     let limits = read_limits(section.section("limits"));
-    let (key, access_key, secret_key) = key?;
     Some(Connection {
         name: name?,
         base_url: base_url?,
@@ -66,18 +66,13 @@ fn read(
         kinds,
         measure_data: measure_data.unwrap_or(MeasureData::Changed),
         details: details.unwrap_or(Details::Auto),
-        key,
-        access_key,
-        secret_key,
+        key: key?,
+        next_key: next_key.flatten(),
         limits,
     })
 }
 
-fn read_key(
-    mut section: Section<'_>,
-    folder: &Path,
-    taken: &mut Taken,
-) -> Option<(Key, SecretSource, SecretSource)> {
+fn read_key(mut section: Section<'_>, slot: KeySlot, folder: &Path, taken: &mut Taken) -> Option<Key> {
     let name = section.require(
         "name",
         "write the name entered in ClearPoint under API Key Name (Application)",
@@ -93,15 +88,13 @@ fn read_key(
         }
         // One access key behind two connections would pull one account twice, under two names.
         match taken.iter().find(|(_, source)| source == access_key) {
-            Some((twin, _)) => section.fault(
-                "access_key",
-                format!("is the same source as {twin}; each connection has a key of its own"),
-            ),
+            Some((twin, _)) => {
+                section.fault("access_key", format!("is the same source as {twin}; every key has its own"));
+            }
             None => taken.push((section.path_of("access_key"), access_key.clone())),
         }
     }
-    let key = Key { slot: KeySlot::Key, name: name?, expires };
-    Some((key, access_key?, secret_key?))
+    Some(Key { slot, name: name?, expires, access_key: access_key?, secret_key: secret_key? })
 }
 
 fn read_limits(mut section: Section<'_>) -> Limits {

@@ -9,10 +9,11 @@ use toml::Value;
 
 use super::{
     Config, Connection, Daemon, Details, History, HostLimits, Limits, LogFormat, MeasureData, Network, Proxy,
-    SecretSource, Warnings, address, values,
+    Warnings, address, values,
 };
-use crate::key::Key;
+use crate::key::{Key, SecretSource};
 use crate::kind::{Kind, Paging, catalogue};
+use crate::name::ConnectionName;
 
 impl Config {
     /// All settings in force, as TOML that parses back to the same settings.
@@ -75,9 +76,8 @@ impl Page {
             kinds,
             measure_data,
             details,
-            key,
-            access_key,
-            secret_key,
+            key: _,
+            next_key: _,
             limits,
         } = connection;
         self.section(&format!("connections.{name}"));
@@ -93,16 +93,22 @@ impl Page {
         self.line("kinds", list(kinds.iter().map(|kind| kind.name.as_str())));
         self.text("measure_data", word(&MeasureData::WORDS, *measure_data));
         self.text("details", word(&Details::WORDS, *details));
-        let Key { slot, name: key_name, expires } = key;
-        self.section(&format!("connections.{name}.{slot}"));
-        self.text("name", key_name);
+        for key in connection.keys() {
+            self.key(name, key);
+        }
+        self.section(&format!("connections.{name}.limits"));
+        self.limits(limits);
+    }
+
+    fn key(&mut self, connection: &ConnectionName, key: &Key) {
+        let Key { slot, name, expires, access_key, secret_key } = key;
+        self.section(&format!("connections.{connection}.{slot}"));
+        self.text("name", name);
         if let Some(expires) = expires {
             self.line("expires", expires);
         }
         self.line("access_key", source(access_key));
         self.line("secret_key", source(secret_key));
-        self.section(&format!("connections.{name}.limits"));
-        self.limits(limits);
     }
 
     fn limits(&mut self, limits: &Limits) {

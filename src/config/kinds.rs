@@ -8,9 +8,10 @@ use super::values;
 use crate::kind::{Kind, KindName, Paging, catalogue};
 
 /// The store's own tables and views, of which a kind's view may take no name.
-const TAKEN: [&str; 25] = [
+const TAKEN: [&str; 26] = [
     "migrations",
     "connections",
+    "key_states",
     "keys",
     "elements",
     "placements",

@@ -13,7 +13,6 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -114,34 +113,18 @@ pub struct Connection {
     pub measure_data: MeasureData,
     /// Which single reads to make.
     pub details: Details,
-    /// What is written down about the key.
+    /// The key.
     pub key: Key,
-    /// Where its access half comes from.
-    pub access_key: SecretSource,
-    /// Where its secret half comes from.
-    pub secret_key: SecretSource,
+    /// The key that takes over when the first is refused.
+    pub next_key: Option<Key>,
     /// Limits of this connection.
     pub limits: Limits,
 }
 
-/// Where a secret comes from. Names a place, never a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSource {
-    /// A file, read again before every run.
-    File(PathBuf),
-    /// A systemd credential.
-    Credential(String),
-    /// An environment variable.
-    Env(String),
-}
-
-impl fmt::Display for SecretSource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => write!(f, "file {}", path.display()),
-            Self::Credential(name) => write!(f, "credential {name}"),
-            Self::Env(name) => write!(f, "variable {name}"),
-        }
+impl Connection {
+    /// Its keys, the first one first.
+    pub fn keys(&self) -> impl Iterator<Item = &Key> {
+        std::iter::once(&self.key).chain(&self.next_key)
     }
 }
 

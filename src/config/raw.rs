@@ -92,6 +92,12 @@ impl<'f> Section<'f> {
         self.below(key, value.unwrap_or_else(|| Value::Table(Table::new())))
     }
 
+    /// Takes a section that need not be there.
+    pub(super) fn optional(&mut self, key: &'static str) -> Option<Section<'f>> {
+        let value = self.take(key)?;
+        Some(self.below(key, value))
+    }
+
     /// Takes the sections below `key`, each with the name the operator gave it, in name order.
     pub(super) fn sections(&mut self, key: &'static str) -> Vec<(String, Section<'f>)> {
         let mut named = self.section(key);

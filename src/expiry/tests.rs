@@ -12,8 +12,7 @@ fn at(text: &str) -> DateTime<Utc> {
 
 /// The outlook of a key that expires on 2027-03-31, with the default thresholds.
 fn outlook(now: DateTime<Utc>) -> KeyOutlook {
-    let key =
-        Key { slot: KeySlot::Key, name: "Integration".into(), expires: Some("2027-03-31".parse().unwrap()) };
+    let key = Key::sample(KeySlot::Key, "2027-03-31".parse().ok());
     let holder = Holder {
         connection: &ConnectionName::parse("city").unwrap(),
         mapped_user: Some("reporting@city.example"),
@@ -98,7 +97,7 @@ fn the_day_after_a_key_is_expired_and_says_whether_it_works() {
 
 #[test]
 fn no_date_is_unknown_never_silence() {
-    let key = Key { slot: KeySlot::Key, name: "Integration".into(), expires: None };
+    let key = Key::sample(KeySlot::Key, None);
     let holder = Holder {
         connection: &ConnectionName::parse("city").unwrap(),
         mapped_user: None,
@@ -175,7 +174,7 @@ fn other_warnings_are_reminded_as_configured_a_little_early() {
 #[test]
 fn a_later_date_is_a_renewal() {
     let open = warning("2027-03-17T12:00:00Z").id;
-    let key = |date: &str| Key { slot: KeySlot::Key, name: "Integration".into(), expires: date.parse().ok() };
+    let key = |date: &str| Key::sample(KeySlot::Key, date.parse().ok());
     assert!(is_renewed(&open, &key("2028-03-31")));
     assert!(!is_renewed(&open, &key("2027-03-01")));
     assert!(!is_renewed(&open, &key("none")));

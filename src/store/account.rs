@@ -128,7 +128,7 @@ impl Store {
         connection: &ConnectionName,
         mapped_user: Option<&str>,
         timezone: Tz,
-        keys: &[Key],
+        keys: &[&Key],
     ) -> Result<(), StoreError> {
         let Self::Sqlite(db) = self;
         db.write(format_args!("record the keys of {connection}"), |sql| {
@@ -180,7 +180,7 @@ fn account(sql: &Connection, connection: &ConnectionName) -> rusqlite::Result<Op
     .optional()
 }
 
-fn record_keys(sql: &Connection, connection: &ConnectionName, keys: &[Key]) -> rusqlite::Result<()> {
+fn record_keys(sql: &Connection, connection: &ConnectionName, keys: &[&Key]) -> rusqlite::Result<()> {
     let mut upsert = sql.prepare_cached(
         "INSERT INTO keys (connection, slot, name, expires) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (connection, slot) DO UPDATE SET name = ?3, expires = ?4

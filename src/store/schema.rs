@@ -12,7 +12,7 @@ use super::sqlite::text;
 pub(super) const APPLICATION_ID: i32 = 0x4350_5379;
 
 /// What leads from each version to the next; the version is `user_version`.
-const STEPS: [&str; 1] = [FIRST];
+const STEPS: [&str; 2] = [FIRST, SECOND];
 
 /// The version this program reads and writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful of steps")]
@@ -283,4 +283,33 @@ CREATE TABLE warnings (
 );
 -- One open warning an identity; resolved ones are its history.
 CREATE UNIQUE INDEX warnings_open ON warnings (connection, event, subject) WHERE resolved_at IS NULL;
+";
+
+const SECOND: &str = "
+-- What the server said of each key; never a secret. The mark is 32 bits of a keyed hash: enough to see
+-- that a secret was replaced, too little to find it by.
+CREATE TABLE key_states (
+    connection TEXT NOT NULL,
+    slot       TEXT NOT NULL,
+    mark       TEXT,
+    asked_at   TEXT,
+    refused_at TEXT,
+    refused    TEXT,
+    PRIMARY KEY (connection, slot)
+) WITHOUT ROWID;
+
+-- What targets are still to be told, and what they were told.
+CREATE TABLE deliveries (
+    id           INTEGER PRIMARY KEY AUTOINCREMENT,
+    target       TEXT NOT NULL,
+    warning      INTEGER NOT NULL REFERENCES warnings (id),
+    phase        TEXT NOT NULL,
+    notice       TEXT NOT NULL,
+    queued_at    TEXT NOT NULL,
+    due_at       TEXT NOT NULL,
+    tries        INTEGER NOT NULL DEFAULT 0,
+    answer       TEXT,
+    delivered_at TEXT
+);
+CREATE INDEX deliveries_waiting ON deliveries (target, id) WHERE delivered_at IS NULL;
 ";

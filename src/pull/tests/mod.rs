@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::client::{Client, Tools};
 use super::hosts::Hosts;
 use super::*;
 use crate::clock::Clock;
-use crate::config::{Connection, Details, HostLimits, Limits, MeasureData, Network, Proxy, SecretSource};
+use crate::config::{Connection, Details, HostLimits, Limits, MeasureData, Network, Proxy};
 use crate::key::{Key, KeyPair, KeySlot};
 use crate::kind::{Kind, catalogue};
 use crate::name::ConnectionName;
@@ -142,13 +142,8 @@ fn connection(base_url: &str) -> Connection {
         kinds: catalogue(),
         measure_data: MeasureData::Changed,
         details: Details::Auto,
-        key: Key {
-            slot: KeySlot::Key,
-            name: "Integration".to_owned(),
-            expires: NaiveDate::from_ymd_opt(2027, 3, 31),
-        },
-        access_key: SecretSource::Env("A".to_owned()),
-        secret_key: SecretSource::Env("B".to_owned()),
+        key: Key::sample(KeySlot::Key, None),
+        next_key: None,
         limits: Limits {
             requests_per_second: 1000.0,
             concurrency: 4,

@@ -36,7 +36,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let path = bench.dir.path().join("store.db");
     bench.sql().pragma_update(None, "user_version", 99).unwrap();
     let text = unusable(Store::open(&path, noon()).await);
-    assert!(text.contains("schema version 99, newer than this program's 1"), "{text}");
+    assert!(text.contains("schema version 99, newer than this program's 2"), "{text}");
     assert_eq!(bench.one("PRAGMA user_version"), "99");
 }
 

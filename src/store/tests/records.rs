@@ -197,11 +197,11 @@ async fn a_warning_is_open_once_and_keeps_its_history() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_are_kept_as_declared_and_only_those() {
     let bench = Bench::new().await;
-    let key = |slot, name: &str| Key { slot, name: name.into(), expires: "2027-03-31".parse().ok() };
+    let key = |slot, name: &str| Key { name: name.into(), ..Key::sample(slot, "2027-03-31".parse().ok()) };
     let both = [key(KeySlot::Key, "Integration"), key(KeySlot::NextKey, "Next")];
     let zone = chrono_tz::America::New_York;
-    bench.store.record_keys(&city(), Some("r@city.example"), zone, &both).await.unwrap();
-    bench.store.record_keys(&city(), Some("r@city.example"), zone, &both[..1]).await.unwrap();
+    bench.store.record_keys(&city(), Some("r@city.example"), zone, &[&both[0], &both[1]]).await.unwrap();
+    bench.store.record_keys(&city(), Some("r@city.example"), zone, &[&both[0]]).await.unwrap();
     assert_eq!(
         bench.one("SELECT connection, slot, key, expires, mapped_user, timezone FROM key_expiry"),
         "city|key|Integration|2027-03-31|r@city.example|America/New_York"
