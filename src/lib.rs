@@ -20,10 +20,12 @@ pub mod key;
 pub mod kind;
 pub mod memory;
 pub mod name;
+pub mod network;
 pub mod plan;
 pub mod run;
 pub mod snapshot;
 pub mod stamp;
+pub mod target;
 pub mod warning;
 
 // Floor 1: rules. Pure functions: `now` and random numbers are arguments.
@@ -39,9 +41,11 @@ pub mod values;
 
 // Floor 2: settings and scratch.
 pub mod config;
+pub mod https;
 pub mod spool;
 
 // Floor 3: edges. Each wraps one outside thing and never uses another.
+pub mod notify;
 pub mod pull;
 pub mod secrets;
 pub mod store;

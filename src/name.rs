@@ -37,16 +37,7 @@ impl ConnectionName {
     /// # Errors
     /// [`NameError`] says what is wrong and proposes a lawful name.
     pub fn parse(text: &str) -> Result<Self, NameError> {
-        if text.is_empty() {
-            return Err(NameError::Empty);
-        }
-        let lawful = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.chars().all(lawful) {
-            return Err(NameError::Character { suggestion: suggestion(text) });
-        }
-        if text.len() > Self::CHARACTERS_MAX {
-            return Err(NameError::Long(text.len()));
-        }
+        check(text)?;
         Ok(Self(text.into()))
     }
 
@@ -61,6 +52,48 @@ impl fmt::Display for ConnectionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The name of a place that warnings are sent to; lawful as a [`ConnectionName`] is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TargetName(Arc<str>);
+
+impl TargetName {
+    /// Checks a name.
+    ///
+    /// # Errors
+    /// [`NameError`] says what is wrong and proposes a lawful name.
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn check(text: &str) -> Result<(), NameError> {
+    if text.is_empty() {
+        return Err(NameError::Empty);
+    }
+    let lawful = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !text.starts_with(|c: char| c.is_ascii_lowercase()) || !text.chars().all(lawful) {
+        return Err(NameError::Character { suggestion: suggestion(text) });
+    }
+    if text.len() > ConnectionName::CHARACTERS_MAX {
+        return Err(NameError::Long(text.len()));
+    }
+    Ok(())
 }
 
 /// The nearest lawful name: lower case, runs of anything else become one `-`.

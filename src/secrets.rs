@@ -13,9 +13,11 @@ use std::sync::OnceLock;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
-use crate::config::Connection;
+use crate::config::{Connection, Target, Way};
 use crate::key::{Key, KeyPair, SecretSource};
 use crate::name::ConnectionName;
+
+pub use crate::target::TargetSecrets;
 
 /// More bytes than any secret has; a larger file is another file.
 const SECRET_BYTES_MAX: usize = 16 * 1024;
@@ -49,7 +51,7 @@ pub enum SecretError {
         at: String,
     },
     /// There is nothing but white space.
-    #[error("{at} is empty; put the secret there as ClearPoint shows it")]
+    #[error("{at} is empty; put the secret there as it was given to you")]
     Empty {
         /// Which secret, and its place.
         at: String,
@@ -73,18 +75,55 @@ impl KeyPair {
     }
 }
 
+impl TargetSecrets {
+    /// Reads what a target keeps secret from where it comes from.
+    ///
+    /// # Errors
+    /// The first secret that cannot be had.
+    pub fn read(target: &Target) -> Result<Self, SecretError> {
+        let at = |key: &str| format!("warnings.targets.{}.{key}", target.name);
+        let optional = |key: &str, source: Option<&SecretSource>| {
+            source.map(|source| read(&at(key), source)).transpose()
+        };
+        Ok(match &target.way {
+            Way::Http(http) => Self::Http {
+                url: read(&at("url"), &http.url)?,
+                signing_secret: optional("signing_secret", http.signing_secret.as_ref())?,
+            },
+            Way::Email(email) => Self::Email {
+                password: optional("password", email.login.as_ref().map(|login| &login.password))?,
+            },
+        })
+    }
+}
+
 /// What is careless about where a connection's secrets lie, for people.
 #[must_use]
 pub fn exposures(connection: &Connection) -> Vec<String> {
-    let exposed = |(at, source): (String, &SecretSource)| match source {
+    let halves = connection.keys().flat_map(|key| halves(&connection.name, key));
+    halves.filter_map(|(at, source)| exposed(&at, source)).collect()
+}
+
+/// What is careless about where a target's secrets lie, for people.
+#[must_use]
+pub fn target_exposures(target: &Target) -> Vec<String> {
+    let sources = match &target.way {
+        Way::Http(http) => [("url", Some(&http.url)), ("signing_secret", http.signing_secret.as_ref())],
+        Way::Email(email) => [("password", email.login.as_ref().map(|login| &login.password)), ("", None)],
+    };
+    let at = |key: &str| format!("warnings.targets.{}.{key}", target.name);
+    sources.into_iter().filter_map(|(key, source)| exposed(&at(key), source?)).collect()
+}
+
+fn exposed(at: &str, source: &SecretSource) -> Option<String> {
+    match source {
         SecretSource::File(path) if is_readable_by_others(path) => Some(format!(
             "{at}: file {} is readable by every user of this machine; run: chmod o-rwx {}",
             path.display(),
             path.display()
         )),
         _ => None,
-    };
-    connection.keys().flat_map(|key| halves(&connection.name, key)).filter_map(exposed).collect()
+    }
 }
 
 fn halves<'a>(connection: &ConnectionName, key: &'a Key) -> [(String, &'a SecretSource); 2] {

@@ -113,6 +113,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// The words of the file, the mildest first.
+    pub const WORDS: [(&str, Self); 3] = [("info", Self::Info), ("warn", Self::Warn), ("error", Self::Error)];
+
     /// The word the store keeps.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Exit;
 use crate::config::problems::Problems;
-use crate::pull::ClientError;
+use crate::https::ClientError;
 use crate::secrets::SecretError;
 use crate::store::StoreError;
 use crate::telemetry::TelemetryError;

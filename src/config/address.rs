@@ -1,18 +1,9 @@
 //! Addresses: base URLs and proxies. Judged on the parsed host, never on the string, and never shown:
 //! a user, a password or a token may stand in one.
 
-use url::{Host, Url};
+use url::Url;
 
-/// Whether a URL points at this machine: 127/8, ::1, `localhost`.
-#[must_use]
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
+pub use crate::network::is_loopback;
 
 /// A base URL, without its trailing slash. https, unless the host is loopback or `allow_http`.
 pub fn base_url(text: &str, allow_http: bool) -> Result<Url, String> {
@@ -53,17 +44,6 @@ fn parse(text: &str, example: &str) -> Result<Url, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn loopback_is_decided_on_the_parsed_host() {
-        let is = |text: &str| is_loopback(&Url::parse(text).unwrap());
-        for yes in ["http://127.8.9.1/", "http://[::1]:80/", "http://LocalHost/", "http://0x7f.1/"] {
-            assert!(is(yes), "{yes}");
-        }
-        for no in ["http://127.0.0.1.example/", "http://localhost.example/", "http://128.0.0.1/"] {
-            assert!(!is(no), "{no}");
-        }
-    }
 
     #[test]
     fn http_is_for_loopback_or_by_permission() {

@@ -142,7 +142,7 @@ fn timezone(value: &Value) -> Result<Tz, String> {
 }
 
 /// Where a secret comes from. What was typed is never shown: it may be the secret itself.
-fn secret_source(value: &Value, folder: &Path) -> Result<SecretSource, String> {
+pub(super) fn secret_source(value: &Value, folder: &Path) -> Result<SecretSource, String> {
     let sources = "{ file = \"/path\" }, { credential = \"name\" } or { env = \"NAME\" }";
     let Value::Table(table) = value else {
         return Err(format!("stands in the file itself, where secrets never stand; write {sources}"));

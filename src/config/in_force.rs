@@ -8,8 +8,8 @@ use std::time::Duration;
 use toml::Value;
 
 use super::{
-    Config, Connection, Daemon, Details, History, HostLimits, Limits, LogFormat, MeasureData, Network, Proxy,
-    Warnings, address, values,
+    Config, Connection, Daemon, Details, Email, History, HostLimits, Http, Limits, LogFormat, Login,
+    MeasureData, Network, Proxy, Target, Tls, Warnings, Way, address, values,
 };
 use crate::key::{Key, SecretSource};
 use crate::kind::{Kind, Paging, catalogue};
@@ -164,10 +164,46 @@ impl Page {
     }
 
     fn warnings(&mut self, warnings: &Warnings) {
-        let Warnings { key_expiry_days, remind_every } = warnings;
+        let Warnings { key_expiry_days, remind_every, targets } = warnings;
         self.section("warnings");
         self.line("key_expiry_days", format!("{key_expiry_days:?}"));
         self.duration("remind_every", *remind_every);
+        for target in targets {
+            self.target(target);
+        }
+    }
+
+    fn target(&mut self, target: &Target) {
+        let Target { name, least_severity, way } = target;
+        self.section(&format!("warnings.targets.{name}"));
+        self.text("type", way.as_str());
+        self.text("least_severity", least_severity.as_str());
+        match way {
+            Way::Http(http) => self.http(http),
+            Way::Email(email) => self.email(email),
+        }
+    }
+
+    fn http(&mut self, http: &Http) {
+        let Http { format: _, url, signing_secret, allow_http } = http;
+        self.line("url", source(url));
+        if let Some(secret) = signing_secret {
+            self.line("signing_secret", source(secret));
+        }
+        self.line("allow_http", allow_http);
+    }
+
+    fn email(&mut self, email: &Email) {
+        let Email { host, port, tls, login, from, to } = email;
+        self.text("host", host);
+        self.line("port", port);
+        self.text("tls", word(&Tls::WORDS, *tls));
+        if let Some(Login { username, password }) = login {
+            self.text("username", username);
+            self.line("password", source(password));
+        }
+        self.text("from", from.as_ref());
+        self.line("to", list(to.iter().map(AsRef::as_ref)));
     }
 
     /// The kinds in use that are not as the catalogue has them.

@@ -8,6 +8,7 @@ mod kinds;
 pub mod problems;
 mod raw;
 mod service;
+mod targets;
 mod values;
 
 #[cfg(test)]
@@ -23,6 +24,9 @@ use crate::key::Key;
 use crate::kind::Kind;
 use crate::name::ConnectionName;
 use crate::schedule::Schedule;
+
+pub use crate::network::{Network, Proxy};
+pub use targets::{Email, Http, HttpFormat, Login, Target, Tls, Way};
 
 use problems::Problems;
 use raw::{Faults, Section};
@@ -85,7 +89,7 @@ impl Config {
             daemon,
             network: service::read_network(root.section("network"), folder),
             history: service::read_history(root.section("history")),
-            warnings: service::read_warnings(root.section("warnings")),
+            warnings: service::read_warnings(root.section("warnings"), folder),
             log: service::read_log(root.section("log")),
             store_path: store_path?,
         })
@@ -213,26 +217,6 @@ pub struct Daemon {
     pub spool_dir: PathBuf,
 }
 
-/// `[network]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Network {
-    /// `proxy`
-    pub proxy: Proxy,
-    /// More certificates to trust, as PEM.
-    pub ca_file: Option<PathBuf>,
-}
-
-/// `network.proxy`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proxy {
-    /// What the environment says.
-    Env,
-    /// None.
-    Off,
-    /// This one, for https.
-    Url(Url),
-}
-
 /// `[history]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
@@ -249,6 +233,8 @@ pub struct Warnings {
     pub key_expiry_days: Vec<u32>,
     /// How often an open warning is said again.
     pub remind_every: Duration,
+    /// Who is told besides the log, in name order.
+    pub targets: Vec<Target>,
 }
 
 /// `log.format`

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Value;
 
 use super::raw::Section;
-use super::{Daemon, History, HostLimits, LogFormat, Network, Proxy, Warnings, address, values};
+use super::{Daemon, History, HostLimits, LogFormat, Network, Proxy, Warnings, address, targets, values};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -65,12 +65,13 @@ pub(super) fn read_history(mut section: Section<'_>) -> History {
     History { keep: keep.unwrap_or(400 * DAY), runs_keep: runs_keep.unwrap_or(30 * DAY) }
 }
 
-pub(super) fn read_warnings(mut section: Section<'_>) -> Warnings {
+pub(super) fn read_warnings(mut section: Section<'_>, folder: &Path) -> Warnings {
     let days = section.read("key_expiry_days", descending_days);
     let remind_every = section.read("remind_every", values::duration("1h", "30d"));
     Warnings {
         key_expiry_days: days.unwrap_or_else(|| vec![30, 14, 7, 3, 1]),
         remind_every: remind_every.unwrap_or(DAY),
+        targets: targets::read_all(&mut section, folder),
     }
 }
 

@@ -17,8 +17,6 @@ mod stamps;
 mod totals;
 mod transport;
 
-pub use transport::ClientError;
-
 use std::future::Future;
 
 use chrono::{DateTime, Utc};

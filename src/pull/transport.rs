@@ -1,39 +1,20 @@
 //! One request over the network and what came of it. The keys travel in two headers, to the base URL
 //! and nowhere else: no redirect is followed, no referer sent. Errors name no URL.
 
-use std::error::Error;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Certificate, Response, StatusCode, redirect};
+use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use url::{Host, Url};
+use url::Url;
 
-use crate::config::{Connection, Network, Proxy};
+use crate::config::{Connection, Network};
+use crate::https::{self, ClientError, root_cause};
 use crate::key::KeyPair;
 use crate::pull::room::{BODY_BYTES_MAX, Room};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
-const USER_AGENT: &str = concat!("clearpoint-sync/", env!("CARGO_PKG_VERSION"));
-
-/// Why no connection's client can be made.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// `network.ca_file` cannot be read, or holds no certificates.
-    #[error("network.ca_file {path:?} cannot be used: {reason}")]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// TLS or the proxy cannot be set up.
-    #[error("HTTPS cannot be set up: {0}")]
-    Setup(String),
-}
 
 /// An answer, whole.
 #[derive(Debug)]
@@ -94,26 +75,11 @@ impl Transport {
     /// [`ClientError`]: the network settings cannot be used.
     pub(super) fn new(connection: &Connection, network: &Network) -> Result<Self, ClientError> {
         let request_timeout = connection.limits.request_timeout;
-        let mut builder = reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(redirect::Policy::none())
-            .referer(false)
+        let builder = https::client(&connection.base_url, network)?
             .gzip(true)
             .connect_timeout(CONNECT_TIMEOUT.min(request_timeout))
-            .timeout(request_timeout)
-            .retry(reqwest::retry::never());
-        let url = &connection.base_url;
-        if url.scheme() != "https" || is_loopback(url) {
-            builder = builder.no_proxy();
-        } else {
-            builder = proxied(builder, &network.proxy)?;
-        }
-        builder = if url.scheme() == "https" {
-            trusting(builder.https_only(true), network)?
-        } else {
-            builder.tls_backend_preconfigured(no_tls()?)
-        };
-        let http = builder.build().map_err(|error| setup(&error.without_url()))?;
+            .timeout(request_timeout);
+        let http = builder.build().map_err(|error| ClientError::setup(&error.without_url()))?;
         let base_url = &connection.base_url;
         let port = base_url.port_or_known_default().unwrap_or_default();
         let authority = format!("{}:{port}", base_url.host_str().unwrap_or_default());
@@ -174,16 +140,6 @@ impl Transport {
     }
 }
 
-/// Whether a URL leads to this machine: decided on the parsed host, never on the text.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
-
 fn headers(keys: &KeyPair) -> Result<HeaderMap, NoAnswer> {
     let value = |half: &SecretString| {
         let mut value = HeaderValue::from_str(half.expose_secret()).map_err(|_| {
@@ -197,55 +153,4 @@ fn headers(keys: &KeyPair) -> Result<HeaderMap, NoAnswer> {
     headers.insert(HeaderName::from_static("accesskey"), value(&keys.access_key)?);
     headers.insert(HeaderName::from_static("secretkey"), value(&keys.secret_key)?);
     Ok(headers)
-}
-
-fn proxied(builder: reqwest::ClientBuilder, proxy: &Proxy) -> Result<reqwest::ClientBuilder, ClientError> {
-    Ok(match proxy {
-        // What reqwest does by itself, NO_PROXY included.
-        Proxy::Env => builder,
-        Proxy::Off => builder.no_proxy(),
-        Proxy::Url(url) => {
-            let proxy = reqwest::Proxy::https(url.clone());
-            builder.proxy(proxy.map_err(|error| setup(&error.without_url()))?)
-        }
-    })
-}
-
-fn trusting(
-    builder: reqwest::ClientBuilder,
-    network: &Network,
-) -> Result<reqwest::ClientBuilder, ClientError> {
-    // Fails when it was installed before: it is the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let Some(path) = &network.ca_file else {
-        return Ok(builder);
-    };
-    let ca_file = |reason: String| ClientError::CaFile { path: path.clone(), reason };
-    let pem = std::fs::read(path).map_err(|error| ca_file(error.to_string()))?;
-    let certificates = Certificate::from_pem_bundle(&pem).map_err(|error| ca_file(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(ca_file("it holds no certificate".into()));
-    }
-    Ok(builder.tls_certs_merge(certificates))
-}
-
-/// A TLS set-up that trusts nobody, for plain HTTP: it needs no certificates on the machine.
-fn no_tls() -> Result<rustls::ClientConfig, ClientError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| setup(&error))?;
-    Ok(builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
-}
-
-fn setup(error: &dyn Error) -> ClientError {
-    ClientError::Setup(root_cause(error))
-}
-
-fn root_cause(error: &dyn Error) -> String {
-    let mut cause = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
