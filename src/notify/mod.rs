@@ -1,17 +1,36 @@
 //! Sends one telling of a warning to one target, and says what came of it. Keeps nothing and retries
 //! nothing: that is the job above it. No text that leaves here holds a URL, a secret, or a body.
 
+mod alertmanager;
+mod json;
+mod mail;
+mod sign;
+mod slack;
+mod teams;
+mod told;
+mod webhook;
+
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use url::Url;
 
-use crate::config::Target;
+use crate::config::{Http, HttpFormat, Target, Way};
+use crate::https;
 use crate::network::Network;
 use crate::target::TargetSecrets;
-use crate::warning::Notice;
+use crate::warning::{Notice, Severity};
+use told::Told;
+use webhook::Post;
 
-/// Longest wait for a target's answer.
+/// Longest wait for the answer of a target that is reached over HTTP.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a mail server, which may look at a mail, or let a stranger wait, for a while.
+pub const TIMEOUT_MAIL: Duration = Duration::from_secs(30);
 
 /// Why a target was not told, by what the caller does. No text holds a URL, a secret, or a body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,12 +62,13 @@ impl Notifier {
     /// # Errors
     /// [`NotifyError::Settings`]: `network.ca_file` or the proxy cannot be used.
     pub fn new(network: &Network) -> Result<Self, NotifyError> {
+        https::ca_file(network).map_err(|error| NotifyError::Settings(error.to_string()))?;
         Ok(Self { network: network.clone() })
     }
 
-    /// Sends one notice, waits at most [`TIMEOUT`] for the answer, and gives what the target answered,
-    /// for people (`200 OK`). `delivery` names the message for the receiver, so that one that comes twice
-    /// is known: it is the same on every try.
+    /// Sends one notice, waits at most [`TIMEOUT`] ([`TIMEOUT_MAIL`]) for the answer, and gives what the
+    /// target answered, for people (`200 OK`). `delivery` names the message for the receiver, so that one
+    /// that comes twice is known: it is the same on every try.
     ///
     /// # Errors
     /// [`NotifyError`]: the target was not told, or did not say that it was.
@@ -60,7 +80,51 @@ impl Notifier {
         notice: &Notice,
         now: DateTime<Utc>,
     ) -> Result<String, NotifyError> {
-        let _ = (&self.network, target, secrets, delivery, notice, now);
-        Err(NotifyError::Settings("this kind of target is not built yet".into()))
+        let told = Told::new(notice, delivery);
+        match (&target.way, secrets) {
+            (Way::Http(http), TargetSecrets::Http { url, signing_secret }) => {
+                let post = Post {
+                    url: address(http, url)?,
+                    body: body(http.format, &told, target.least_severity, now),
+                    delivery: &told.delivery,
+                    signing_secret: signing_secret.as_ref(),
+                };
+                webhook::send(post, &self.network, TIMEOUT, now).await
+            }
+            (Way::Email(email), TargetSecrets::Email { password }) => {
+                mail::send(email, password.as_ref(), &told, &self.network, TIMEOUT_MAIL, now).await
+            }
+            _ => Err(of_another_type()),
+        }
+    }
+}
+
+/// Whether a target's secrets are of a form that can be used. Sends nothing.
+///
+/// # Errors
+/// [`NotifyError::Settings`] says what a person must change.
+pub fn check(target: &Target, secrets: &TargetSecrets) -> Result<(), NotifyError> {
+    match (&target.way, secrets) {
+        (Way::Http(http), TargetSecrets::Http { url, .. }) => address(http, url).map(drop),
+        (Way::Email(_), TargetSecrets::Email { .. }) => Ok(()),
+        _ => Err(of_another_type()),
+    }
+}
+
+fn of_another_type() -> NotifyError {
+    NotifyError::Settings("these are secrets of a target of another type".into())
+}
+
+fn address(http: &Http, url: &SecretString) -> Result<Url, NotifyError> {
+    let url = webhook::address(http, url)?;
+    Ok(if http.format == HttpFormat::Alertmanager { alertmanager::address(url) } else { url })
+}
+
+fn body(format: HttpFormat, told: &Told, least: Severity, now: DateTime<Utc>) -> Vec<u8> {
+    match format {
+        HttpFormat::Json => json::body(told),
+        HttpFormat::Slack => slack::body(told),
+        HttpFormat::Teams => teams::body(told),
+        HttpFormat::Alertmanager => alertmanager::body(told, least, now),
     }
 }
