@@ -11,12 +11,13 @@ use super::keys::{self, KeyRow};
 use super::{Exit, Output};
 use crate::app::{self, AppError, Engine, Settings};
 use crate::clock::Clock;
-use crate::config::Connection;
+use crate::config::{Connection, Target};
 use crate::memory::KindMemory;
+use crate::notify;
 use crate::pull::{PullError, Source};
 use crate::run::Mode;
 use crate::schedule::Schedule;
-use crate::secrets;
+use crate::secrets::{self, TargetSecrets};
 
 /// Due times that are shown of each schedule.
 const SHOWN: usize = 3;
@@ -39,7 +40,20 @@ struct Checked {
     config: String,
     connections: Vec<CheckedConnection>,
     keys: Vec<KeyRow>,
+    targets: Vec<CheckedTarget>,
     store: CheckedStore,
+}
+
+/// A target of warnings, to which nothing is sent.
+#[derive(Debug, Serialize)]
+struct CheckedTarget {
+    target: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    least_severity: &'static str,
+    /// Why it cannot be used as it is.
+    error: Option<String>,
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,12 +114,29 @@ async fn check(settings: Settings, arguments: &Arguments) -> Result<(Checked, Ve
         exits.push(exit);
     }
     let keys = keys::rows(&settings, &engine.clock, &refused);
+    let targets: Vec<CheckedTarget> = settings.config.warnings.targets.iter().map(check_target).collect();
+    if targets.iter().any(|target| target.error.is_some()) {
+        exits.push(Exit::MustChange);
+    }
     let path = engine.config.store_path.display().to_string();
     let config = settings.path.display().to_string();
-    Ok((
-        Checked { config, connections, keys, store: CheckedStore { path, is_deep: arguments.deep, faults } },
-        exits,
-    ))
+    let store = CheckedStore { path, is_deep: arguments.deep, faults };
+    Ok((Checked { config, connections, keys, targets, store }, exits))
+}
+
+/// Whether a target's secrets can be read and are of the right form.
+fn check_target(target: &Target) -> CheckedTarget {
+    let error = match TargetSecrets::read(target) {
+        Ok(secrets) => notify::check(target, &secrets).err().map(|error| error.to_string()),
+        Err(error) => Some(AppError::from(error).to_text()),
+    };
+    CheckedTarget {
+        target: target.name.to_string(),
+        kind: target.way.as_str(),
+        least_severity: target.least_severity.as_str(),
+        error,
+        notes: secrets::target_exposures(target),
+    }
 }
 
 /// Opens the store; one that cannot be used is a fault among others, and hides none of them.
@@ -236,7 +267,7 @@ fn too_much(
 }
 
 fn to_text(checked: &Checked) -> String {
-    let Checked { config, connections, keys, store } = checked;
+    let Checked { config, connections, keys, targets, store } = checked;
     let mut text = format!("{config}: settings are sound\n");
     for connection in connections {
         let CheckedConnection { connection, base_url, timezone, schedules, door, error, notes } = connection;
@@ -255,10 +286,25 @@ fn to_text(checked: &Checked) -> String {
         }
     }
     text += &format!("\n{}", keys::to_table(keys));
+    text += &targets_to_text(targets);
     match store.faults.as_slice() {
         [] if store.is_deep => text += &format!("\nstore {}: writable, and sound throughout\n", store.path),
         [] => text += &format!("\nstore {}: writable\n", store.path),
         faults => text += &format!("\nstore {}: damaged\n  {}\n", store.path, faults.join("\n  ")),
+    }
+    text
+}
+
+fn targets_to_text(targets: &[CheckedTarget]) -> String {
+    let mut text = String::new();
+    for CheckedTarget { target, kind, least_severity, error, notes } in targets {
+        let state = error.as_ref().map_or("ready", |_| "not usable");
+        text += &format!("\ntarget {target} ({kind}, from {least_severity} on): {state}\n");
+        text += &error.as_ref().map(|error| format!("  error: {error}\n")).unwrap_or_default();
+        text.extend(notes.iter().map(|note| format!("  note: {note}\n")));
+    }
+    if !targets.is_empty() {
+        text += "nothing was sent to targets; to try them: clearpoint-sync notify-test\n";
     }
     text
 }

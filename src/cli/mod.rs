@@ -6,6 +6,7 @@ mod config;
 mod cost;
 mod demo;
 mod keys;
+mod notify_test;
 mod output;
 mod plan;
 mod progress;
@@ -73,6 +74,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Print freshness, last and next runs, and open warnings
     Status,
+    /// Send a test message to the targets of warnings: all, or one
+    NotifyTest(notify_test::Arguments),
     /// Accept a changed account, or let held removals go
     Release(release::Arguments),
     /// Print the settings in force, secrets as their sources
@@ -108,6 +111,7 @@ impl Cli {
             Command::Check(arguments) => check::run(settings, &arguments, out),
             Command::Keys(arguments) => keys::run(&settings, &arguments, out),
             Command::Status => status::run(&settings, out),
+            Command::NotifyTest(arguments) => notify_test::run(&settings, &arguments, out),
             Command::Release(arguments) => release::run(&settings, &arguments, out),
             Command::Config => config::run(&settings, out),
             Command::Demo => unreachable!("handled above: it needs no settings"),
