@@ -98,7 +98,7 @@ impl Header for AutoSubmitted {
     }
 }
 
-fn message(email: &Email, told: &Told, now: DateTime<Utc>) -> Result<Message, NotifyError> {
+pub(super) fn message(email: &Email, told: &Told, now: DateTime<Utc>) -> Result<Message, NotifyError> {
     let id = |word: &str, of: &str| {
         let hash = digest::digest(&digest::SHA256, of.as_bytes());
         format!("<clearpoint-sync.{word}.{}@{}>", hex(&hash.as_ref()[..16]), email.from.domain())
