@@ -9,6 +9,7 @@ use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls as Wire, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Response;
 use lettre::transport::smtp::{self, AsyncSmtpTransport};
 use lettre::{AsyncTransport as _, Message, Tokio1Executor};
@@ -51,7 +52,7 @@ fn transport(
     network: &Network,
     timeout: Duration,
 ) -> Result<AsyncSmtpTransport<Tokio1Executor>, NotifyError> {
-    let Email { host, port, tls, login, from: _, to: _ } = email;
+    let Email { host, port, tls, login, from, to: _ } = email;
     let tls = match tls {
         Tls::StartTls => Wire::Required(trusting(host, network)?),
         Tls::Tls => Wire::Wrapper(trusting(host, network)?),
@@ -61,6 +62,10 @@ fn transport(
         .port(*port)
         .tls(tls)
         .timeout(Some(timeout));
+    // Who we say we are: some relays close the door on `localhost`. A name beyond ASCII fits no greeting.
+    if from.domain().is_ascii() {
+        builder = builder.hello_name(ClientId::Domain(from.domain().to_owned()));
+    }
     if let (Some(login), Some(password)) = (login, password) {
         let password = password.expose_secret().to_owned();
         builder = builder.credentials(Credentials::new(login.username.clone(), password));

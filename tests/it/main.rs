@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod account;
+mod alertmanager;
 mod busy;
 mod cut;
 mod evidence;
@@ -13,13 +14,18 @@ mod harness;
 mod held;
 mod incremental;
 mod kill;
+mod mail;
 mod memory;
 mod mirror;
+mod notify_test;
 mod odd;
+mod office;
 mod program;
 mod refused;
 mod rows;
 mod secrets;
 mod shifting;
 mod silent;
+#[path = "../../src/notify/tests/sink.rs"]
+mod sink;
 mod worlds;

@@ -41,7 +41,7 @@ async fn a_message_is_posted_marked_and_signed() {
     let secrets = secrets(&sink.url("/hook?t=1"), Some("hunter2"));
     let sent = notifier.send(&target(HttpFormat::Json), &secrets, "d-17", &notice(), at(RAISED)).await;
     assert_eq!(sent.as_deref(), Ok("202 Accepted"));
-    let requests = sink.requests();
+    let requests = sink.wait_until(|requests| !requests.is_empty());
     let [request] = requests.as_slice() else { panic!("{requests:?}") };
     assert!(request.head.starts_with("POST /hook?t=1 HTTP/1.1\r\n"), "{}", request.head);
     assert_eq!(request.header("content-type"), Some("application/json"));
@@ -125,6 +125,20 @@ async fn plain_http_leaves_this_machine_only_by_permission() {
     assert!(address(&http, &"http://[::1]:8080/".into()).is_ok());
     http.allow_http = true;
     assert!(address(&http, &"http://hooks.example/x".into()).is_ok());
+}
+
+#[tokio::test]
+async fn another_machine_is_reached_through_the_proxy_which_is_told_no_address() {
+    let proxy = Sink::answering("403 Forbidden");
+    let network = Network { proxy: Proxy::Url(proxy.url("/").parse().unwrap()), ca_file: None };
+    let sent = send_to(&format!("https://hooks.invalid/{TOKEN}"), &network).await;
+    assert!(
+        matches!(&sent, Err(NotifyError::Unreachable(text)) if text.contains("cannot be reached")),
+        "{sent:?}"
+    );
+    let request = proxy.requests().remove(0);
+    assert!(request.head.starts_with("CONNECT hooks.invalid:443 "), "{}", request.head);
+    assert!(!request.head.contains(TOKEN));
 }
 
 #[tokio::test]

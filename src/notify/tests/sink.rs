@@ -2,7 +2,13 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// Longer than any sender may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Kept = (Mutex<Vec<Request>>, Condvar);
 
 /// What came in.
 #[derive(Debug, Clone)]
@@ -24,7 +30,7 @@ impl Request {
 /// The target; it ends with the test.
 pub(super) struct Sink {
     pub(super) port: u16,
-    requests: Arc<Mutex<Vec<Request>>>,
+    kept: Arc<Kept>,
 }
 
 impl Sink {
@@ -32,14 +38,14 @@ impl Sink {
     pub(super) fn start(answer: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let (kept, answer) = (Arc::clone(&requests), answer.to_owned());
+        let kept = Arc::new(Kept::default());
+        let (keep, answer) = (Arc::clone(&kept), answer.to_owned());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                take(stream, &kept, &answer);
+                take(stream, &keep, &answer);
             }
         });
-        Self { port, requests }
+        Self { port, kept }
     }
 
     /// A target that answers with this status and nothing else.
@@ -52,11 +58,22 @@ impl Sink {
     }
 
     pub(super) fn requests(&self) -> Vec<Request> {
-        self.requests.lock().unwrap().clone()
+        self.kept.0.lock().unwrap().clone()
+    }
+
+    /// Waits until what came in is as wanted.
+    #[track_caller]
+    pub(super) fn wait_until(&self, is_wanted: impl Fn(&[Request]) -> bool) -> Vec<Request> {
+        let (requests, news) = &*self.kept;
+        let requests = requests.lock().unwrap();
+        let (requests, waited) =
+            news.wait_timeout_while(requests, PATIENCE, |requests| !is_wanted(requests)).unwrap();
+        assert!(!waited.timed_out(), "only {requests:?}");
+        requests.clone()
     }
 }
 
-fn take(stream: TcpStream, kept: &Mutex<Vec<Request>>, answer: &str) {
+fn take(stream: TcpStream, kept: &Kept, answer: &str) {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
     while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
@@ -65,7 +82,8 @@ fn take(stream: TcpStream, kept: &Mutex<Vec<Request>>, answer: &str) {
     let mut body = vec![0; length];
     if reader.read_exact(&mut body).is_ok() {
         request.body = String::from_utf8(body).unwrap();
-        kept.lock().unwrap().push(request);
+        kept.0.lock().unwrap().push(request);
+        kept.1.notify_all();
         // A client that went away is its own affair.
         let _ = reader.get_mut().write_all(answer.as_bytes());
     }
