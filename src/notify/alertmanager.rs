@@ -8,11 +8,12 @@
 //! An alert ends when it is told to, or at `endsAt`. Prometheus repeats its alerts every minute; this
 //! program tells a warning when it changes and when it is time to remind of it, which may be 30 days
 //! later (`remind_every`), for a key that expires even longer. So `endsAt` lies 35 days after the
-//! telling, or after the key's date if that is later: nothing lapses between two tellings, and what
-//! nobody takes back is gone some day. What is over at once (`notify_test`) ends after an hour.
-//! Alertmanager keeps alerts in memory only: one that restarts knows a warning again at its next telling.
+//! telling: nothing lapses between two tellings, and what nobody takes back is gone some day. For
+//! `key_expiring` it is the day after the key's date, when `key_expired` takes over without a word of
+//! its end. What is over at once (`notify_test`) ends after an hour. Alertmanager keeps alerts in memory
+//! only: one that restarts knows a warning again at its next telling.
 
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -35,12 +36,22 @@ pub(super) fn address(mut url: Url) -> Url {
 pub(super) fn body(told: &Told, least: Severity, now: DateTime<Utc>) -> Vec<u8> {
     let ends_at = if told.is_resolved() { told.at } else { holds_until(told, now) };
     let mut alerts = vec![alert(told, told.severity, ends_at)];
-    if told.phase == Phase::Escalated {
+    if may_have_been_milder(told) {
         let milder = Severity::WORDS.iter().map(|(_, severity)| *severity);
         let milder = milder.filter(|severity| (least..told.severity).contains(severity));
         alerts.extend(milder.map(|severity| alert(told, severity, told.at)));
     }
     Value::Array(alerts).to_string().into_bytes()
+}
+
+/// Whether the same warning may have been told as a milder one. (To end alerts that never were would make
+/// Alertmanager speak of them.) A key's days run down to ERROR also where no threshold is crossed.
+fn may_have_been_milder(told: &Told) -> bool {
+    match told.phase {
+        Phase::Raised => false,
+        Phase::Escalated => true,
+        Phase::Reminded | Phase::Resolved => told.event == Event::KeyExpiring,
+    }
 }
 
 fn holds_until(told: &Told, now: DateTime<Utc>) -> DateTime<Utc> {
@@ -50,10 +61,14 @@ fn holds_until(told: &Told, now: DateTime<Utc>) -> DateTime<Utc> {
         return from + PASSING_FOR;
     }
     let expires = told.facts.iter().find(|(name, _)| name == "expires");
-    let expires = expires.filter(|_| told.event == Event::KeyExpiring);
     let date = expires.and_then(|(_, date)| date.parse::<NaiveDate>().ok());
-    let lapses = date.map(|date| date.and_time(NaiveTime::MIN).and_utc());
-    from.max(lapses.unwrap_or(from)).checked_add_signed(HELD_FOR).unwrap_or(from)
+    let taken_over = date.and_then(|date| date.checked_add_days(Days::new(2)));
+    match taken_over {
+        Some(day) if told.event == Event::KeyExpiring => {
+            day.and_time(NaiveTime::MIN).and_utc().max(from + PASSING_FOR)
+        }
+        _ => from + HELD_FOR,
+    }
 }
 
 fn alert(told: &Told, severity: Severity, ends_at: DateTime<Utc>) -> Value {

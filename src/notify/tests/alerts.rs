@@ -59,11 +59,33 @@ fn what_was_never_told_there_is_not_ended_there() {
 }
 
 #[test]
+fn a_key_that_ran_down_to_error_in_silence_leaves_no_milder_alert_behind() {
+    let when = at("2027-03-29T06:00:00Z");
+    let alerts_of = |notice: &Notice, phase| {
+        let alerts = alerts(&later(notice, phase, Severity::Error, when), Severity::Warn, when);
+        alerts
+            .iter()
+            .map(|alert| alert["labels"]["severity"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(alerts_of(&notice(), Phase::Raised), ["error"]);
+    assert_eq!(alerts_of(&notice(), Phase::Reminded), ["error", "warn"]);
+    assert_eq!(alerts_of(&notice(), Phase::Resolved), ["error", "warn"]);
+    // Others are as urgent as they were raised, and nothing that never was is ended.
+    let mut other = notice();
+    other.warning.id.event = Event::KeyRefused;
+    assert_eq!(alerts_of(&other, Phase::Reminded), ["error"]);
+    assert_eq!(alerts_of(&other, Phase::Resolved), ["error"]);
+}
+
+#[test]
 fn no_alert_lapses_between_two_tellings() {
-    // A year may lie between the first telling and the next.
+    // A year may lie between the first telling and the next; key_expired takes over the day after.
     let mut notice = notice();
     notice.warning.fields[1].1 = "2028-03-31".into();
-    assert!(ends(&alerts(&notice, Severity::Warn, at(RAISED))[0]) > at("2028-04-30T00:00:00Z"));
+    assert_eq!(ends(&alerts(&notice, Severity::Warn, at(RAISED))[0]), at("2028-04-02T00:00:00Z"));
+    notice.warning.fields[1].1 = "soon".into();
+    assert_eq!(ends(&alerts(&notice, Severity::Warn, at(RAISED))[0]), at(RAISED) + TimeDelta::days(35));
     notice.warning.id.event = Event::RemovalsHeld;
     let alert = &alerts(&notice, Severity::Warn, at(RAISED))[0];
     assert_eq!(ends(alert), at(RAISED) + TimeDelta::days(35));
