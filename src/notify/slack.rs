@@ -54,9 +54,11 @@ fn section(text: &str) -> Value {
     json!({"type": "section", "text": {"type": "mrkdwn", "text": text}})
 }
 
-/// The three characters that Slack wants escaped, and calls to everybody broken up.
+/// The three characters that Slack wants escaped; links as Mattermost writes them, and calls to
+/// everybody, broken up.
 fn escaped(text: &str) -> String {
     let mut text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text = text.replace("](", "]\u{200b}(");
     for call in CALLS {
         text = text.replace(call, &call.replace('@', "@\u{200b}"));
     }

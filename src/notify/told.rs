@@ -72,7 +72,7 @@ impl Told {
             _ if self.is_resolved() => "RESOLVED",
             _ if self.event == Event::NotifyTest => "TEST",
             Severity::Info => "INFO",
-            Severity::Warn => "WARNING",
+            Severity::Warn => "WARN",
             Severity::Error => "ERROR",
         };
         format!("{word} {}: {}", self.message, self.connection)

@@ -114,7 +114,7 @@ async fn a_real_smtp_server_gets_names_from_the_network_as_text_and_nothing_else
     let read: Value = serde_json::from_slice(&read.stdout).unwrap();
     assert_eq!(
         read[0],
-        "[clearpoint-sync] WARNING 1 scorecard went out of sight: Stadtwerke Köln  Bcc: all@city.example: city"
+        "[clearpoint-sync] WARN 1 scorecard went out of sight: Stadtwerke Köln  Bcc: all@city.example: city"
     );
     assert_eq!(read[1], Value::Null);
     let text = read[2].as_str().unwrap();

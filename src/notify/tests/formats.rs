@@ -43,7 +43,7 @@ fn a_clock_that_was_set_back_ends_nothing_before_it_began() {
 fn slack_gets_a_header_what_to_do_and_the_facts() {
     let message = json_of(&slack::body(&told(&notice())));
     let blocks = message["blocks"].as_array().unwrap();
-    assert_eq!(blocks[0]["text"]["text"], "WARNING key expires soon: city");
+    assert_eq!(blocks[0]["text"]["text"], "WARN key expires soon: city");
     assert_eq!(
         blocks[1]["text"]["text"],
         "*What to do:* ClearPoint &gt; System Settings &gt; API Keys &gt; Edit"
@@ -58,7 +58,7 @@ fn slack_gets_a_header_what_to_do_and_the_facts() {
     );
     // All of it again for those who read no blocks.
     let text = message["text"].as_str().unwrap();
-    assert!(text.starts_with("*WARNING key expires soon: city*\nClearPoint &gt; "), "{text}");
+    assert!(text.starts_with("*WARN key expires soon: city*\nClearPoint &gt; "), "{text}");
     assert!(text.contains("*days_left:* 30"), "{text}");
 }
 
@@ -67,7 +67,7 @@ fn slack_is_given_no_markup_by_a_name_and_no_more_than_it_takes() {
     let message = json_of(&slack::body(&told(&hostile())));
     for text in texts(&message) {
         assert!(!text.contains(['<', '>', '\u{1b}', '\u{202e}', '\r']), "{text}");
-        assert!(!text.contains("@channel"), "{text}");
+        assert!(!text.contains("@channel") && !text.contains("]("), "{text}");
         assert!(!text.replace("&amp;", "").replace("&lt;", "").replace("&gt;", "").contains('&'), "{text}");
     }
     let blocks = message["blocks"].as_array().unwrap();
@@ -88,7 +88,7 @@ fn teams_gets_an_adaptive_card_for_a_workflow() {
     assert_eq!(attachment["contentType"], "application/vnd.microsoft.card.adaptive");
     let card = &attachment["content"];
     assert_eq!((&card["type"], &card["version"]), (&"AdaptiveCard".into(), &"1.4".into()));
-    assert_eq!(card["body"][0]["inlines"][0]["text"], "WARNING key expires soon: city");
+    assert_eq!(card["body"][0]["inlines"][0]["text"], "WARN key expires soon: city");
     assert_eq!(card["body"][0]["inlines"][0]["color"], "warning");
     assert_eq!(card["body"][4]["inlines"][0]["text"], "days_left: ");
     assert_eq!(card["body"][4]["inlines"][1]["text"], "30");

@@ -31,7 +31,7 @@ fn a_mail_says_what_is_so_what_to_do_and_since_when() {
     let mail = mail(&notice(), "d-17");
     let (_, text) = mail.split_once("\n\n").unwrap();
     let expected = "\
-WARNING key expires soon: city
+WARN key expires soon: city
 
 What to do: ClearPoint > System Settings > API Keys > Edit
 
@@ -46,7 +46,7 @@ Since 2027-03-01T06:00:00Z
 clearpoint-sync 0.1.0, warning city/key_expiring/key 2027-03-31
 ";
     assert_eq!(text, expected);
-    assert_eq!(header(&mail, "Subject"), "[clearpoint-sync] WARNING key expires soon: city");
+    assert_eq!(header(&mail, "Subject"), "[clearpoint-sync] WARN key expires soon: city");
     assert_eq!(header(&mail, "From"), "clearpoint-sync <sync@city.example>");
     assert_eq!(header(&mail, "To"), "ops@city.example, office@city.example");
     assert_eq!(header(&mail, "Auto-Submitted"), "auto-generated");

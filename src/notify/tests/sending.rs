@@ -53,6 +53,15 @@ async fn a_message_is_posted_marked_and_signed() {
 }
 
 #[tokio::test]
+async fn a_user_and_a_password_may_stand_in_the_address() {
+    let sink = Sink::answering("200 OK");
+    send_to(&sink.url("/hook").replace("//", "//ops:hunter2@"), &network()).await.unwrap();
+    let request = sink.requests().remove(0);
+    assert!(request.head.starts_with("POST /hook HTTP/1.1\r\n"), "{}", request.head);
+    assert_eq!(request.header("authorization"), Some("Basic b3BzOmh1bnRlcjI="));
+}
+
+#[tokio::test]
 async fn each_format_goes_where_it_belongs() {
     for (format, path, field) in [
         (HttpFormat::Slack, "/hook", "/blocks/0/type"),
