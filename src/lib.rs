@@ -32,6 +32,7 @@ pub mod warning;
 pub mod expiry;
 pub mod gate;
 pub mod limits;
+pub mod quiet;
 pub mod reconcile;
 pub mod retry;
 pub mod schedule;

@@ -18,19 +18,34 @@ pub const WAIT_MAX: Duration = Duration::from_secs(5 * 60);
 const INTERVAL_FIRST: Duration = Duration::from_millis(500);
 const INTERVAL_MAX: Duration = Duration::from_secs(30);
 
+/// A warning's target that cannot be reached is tried again after this long, then after twice as long
+/// each time.
+const TARGET_WAIT_FIRST: Duration = Duration::from_secs(30);
+/// The longest a warning's target is left alone; as long as a message waits that it refused.
+pub const TARGET_WAIT_MAX: Duration = Duration::from_hours(1);
+/// A message that a target has not taken for so long is given up.
+pub const TARGET_PATIENCE: TimeDelta = TimeDelta::days(7);
+
 /// How long to wait after try number `attempt` (from 1) failed: anywhere from nothing to the whole
 /// interval (full jitter), so that clients who failed together do not come back together.
 /// `random` is in `0..1`.
 #[must_use]
 pub fn wait(attempt: u32, random: f64) -> Duration {
-    interval(attempt).mul_f64(random.clamp(0.0, 1.0))
+    interval(attempt, INTERVAL_FIRST, INTERVAL_MAX).mul_f64(random.clamp(0.0, 1.0))
 }
 
-fn interval(attempt: u32) -> Duration {
+/// How long a warning's target is left alone after it could not be reached for the `attempt`th time
+/// (from 1).
+#[must_use]
+pub fn target_wait(attempt: u32) -> Duration {
+    interval(attempt, TARGET_WAIT_FIRST, TARGET_WAIT_MAX)
+}
+
+fn interval(attempt: u32, first: Duration, max: Duration) -> Duration {
     let mut backoff = ExponentialBackoff {
-        current_interval: INTERVAL_FIRST,
-        initial_interval: INTERVAL_FIRST,
-        max_interval: INTERVAL_MAX,
+        current_interval: first,
+        initial_interval: first,
+        max_interval: max,
         multiplier: 2.0,
         randomization_factor: 0.0,
         max_elapsed_time: None,
@@ -80,6 +95,13 @@ mod tests {
         let waits: Vec<_> = (1..=9).map(|n| wait(n, 1.0).as_millis()).collect();
         let expected = [500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000];
         assert_eq!(waits, expected);
+    }
+
+    #[test]
+    fn a_target_is_tried_again_after_half_a_minute_and_at_most_an_hour() {
+        let waits: Vec<_> = (1..=9).map(|n| target_wait(n).as_secs()).collect();
+        assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
+        assert_eq!(target_wait(u32::MAX), TARGET_WAIT_MAX);
     }
 
     #[test]

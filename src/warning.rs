@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::name::ConnectionName;
@@ -180,6 +180,33 @@ pub struct OpenWarning {
     pub said: u32,
 }
 
+/// How a warning ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It is no longer so.
+    Over,
+    /// The key was given a later date.
+    Renewed,
+    /// Another warning says it now.
+    Replaced,
+    /// It was told once, and does not last.
+    Passed,
+}
+
+impl Ending {
+    /// The word in the store.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Over => "over",
+            Self::Renewed => "renewed",
+            Self::Replaced => "replaced",
+            Self::Passed => "passed",
+        }
+    }
+}
+
 /// How far a warning's life has come when people are told of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -218,4 +245,20 @@ pub struct Notice {
     pub raised_at: DateTime<Utc>,
     /// When it was told; for [`Phase::Resolved`], when it ended.
     pub at: DateTime<Utc>,
+}
+
+/// How long something lasted, as people read it: `3d 4h`, `2h 10m`, `5m`, `40s`; the two largest units,
+/// seconds only below a minute.
+#[must_use]
+pub fn span(lasted: TimeDelta) -> String {
+    let minutes = lasted.num_minutes().max(0);
+    if minutes == 0 {
+        return format!("{}s", lasted.num_seconds().max(0));
+    }
+    let (days, hours, minutes) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
+    match (days, hours) {
+        (0, 0) => format!("{minutes}m"),
+        (0, _) => format!("{hours}h {minutes}m"),
+        _ => format!("{days}d {hours}h"),
+    }
 }

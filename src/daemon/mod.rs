@@ -17,9 +17,9 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::clock::Clock;
+use crate::quiet::Quiet;
 use crate::run::Outcome;
 use crate::systemd::Systemd;
-use crate::watch::Quiet;
 
 pub use signals::listen;
 pub use turns::{Ended, Member, Skipped, Turn, Turns, Work};

@@ -21,6 +21,9 @@ const ERROR_DAYS: i64 = 3;
 /// From this many days left on, an expiring key is said every day, not only at its thresholds.
 const DAILY_DAYS: i64 = 7;
 
+/// That no date is written down for a key is said again after this many days.
+const UNKNOWN_DAYS: i64 = 7;
+
 /// Where in ClearPoint a key is given a later date.
 const WHERE_TO_EDIT: &str = "ClearPoint > System Settings > System setup > Integrations > API Keys > Edit";
 
@@ -50,7 +53,7 @@ pub struct KeyOutlook {
     pub expires: Option<NaiveDate>,
     /// 0 on the last usable day, -1 the day after; `None`: no date is written down.
     pub days_left: Option<i64>,
-    /// What holds today, if a person must act: `key_expiring` or `key_expired`.
+    /// What holds today, if a person must act: `key_expiring`, `key_expired` or `key_expiry_unknown`.
     pub warning: Option<Warning>,
 }
 
@@ -89,7 +92,7 @@ pub fn lapses_at(expires: NaiveDate, zone: Tz) -> DateTime<Utc> {
 #[must_use]
 pub fn judge(holder: &Holder<'_>, now: DateTime<Utc>) -> KeyOutlook {
     let Some(expires) = holder.key.expires else {
-        return KeyOutlook { expires: None, days_left: None, warning: None };
+        return KeyOutlook { expires: None, days_left: None, warning: Some(unknown(holder)) };
     };
     let days = days_left(expires, holder.zone, now);
     let crossed = holder.thresholds.iter().filter(|&&threshold| days <= i64::from(threshold)).count();
@@ -134,6 +137,28 @@ fn expired(holder: &Holder<'_>, expires: NaiveDate, days: i64) -> Warning {
         level: 1,
         message: "key expired".into(),
         action: WHERE_TO_EDIT.into(),
+        fields,
+    }
+}
+
+fn unknown(holder: &Holder<'_>) -> Warning {
+    let (connection, slot) = (holder.connection, holder.key.slot);
+    let mut fields = vec![field("key", &holder.key.name)];
+    fields.extend(holder.mapped_user.map(|user| field("mapped_user", user)));
+    fields.push(field("setting", format!("connections.{connection}.{slot}.expires")));
+    Warning {
+        id: WarningId {
+            event: Event::KeyExpiryUnknown,
+            connection: connection.clone(),
+            subject: slot.to_string(),
+        },
+        severity: Severity::Warn,
+        level: 1,
+        message: "nobody wrote down when the key expires".into(),
+        action: format!(
+            "look up Expires in ClearPoint > System Settings > System setup > Integrations > API Keys, and \
+             write it under [connections.{connection}.{slot}]: expires = YYYY-MM-DD"
+        ),
         fields,
     }
 }
@@ -187,32 +212,37 @@ pub fn say(
         // Stored, but the program ended before the line was out.
         (Some(open), Some(_)) if open.said == 0 => Say::Raise,
         (Some(open), Some(fact)) if fact.level > open.warning.level => Say::Escalate,
-        (Some(open), Some(fact)) if is_reminder_due(open.said_at, fact, zone, now, remind_every) => {
-            Say::Remind
-        }
+        (Some(open), Some(fact)) if is_reminder_due(open, fact, zone, now, remind_every) => Say::Remind,
         _ => Say::Quiet,
     }
 }
 
 /// A time in the future is a clock that was set back: it counts as due.
 fn is_reminder_due(
-    said_at: DateTime<Utc>,
+    open: &OpenWarning,
     fact: &Warning,
     zone: Tz,
     now: DateTime<Utc>,
     remind_every: Duration,
 ) -> bool {
+    let OpenWarning { said_at, raised_at, .. } = *open;
     let day = |instant: DateTime<Utc>| instant.with_timezone(&zone).date_naive();
+    let days = (day(now) - day(said_at)).num_days();
+    let is_ahead = said_at > now;
     match fact.id.event {
-        Event::KeyExpiring => is_daily(fact) && (said_at > now || day(said_at) != day(now)),
-        Event::KeyExpired => said_at > now || day(said_at) != day(now),
-        _ => {
-            // A run that starts a little earlier than yesterday's must still remind.
-            let early = remind_every - remind_every / 24;
-            let wait = TimeDelta::from_std(early).unwrap_or(TimeDelta::MAX);
-            said_at > now || now - said_at >= wait
-        }
+        Event::KeyExpiring => is_daily(fact) && (is_ahead || days != 0),
+        Event::KeyExpired => is_ahead || days != 0,
+        Event::KeyExpiryUnknown => is_ahead || days >= UNKNOWN_DAYS,
+        _ => is_ahead || turns(raised_at, now, remind_every) > turns(raised_at, said_at, remind_every),
     }
+}
+
+/// How many reminders have come due since a warning was raised. Counted from there, so that they do not
+/// wander through the day; each a little early, for a run that starts a little earlier than yesterday's.
+fn turns(raised_at: DateTime<Utc>, now: DateTime<Utc>, remind_every: Duration) -> i64 {
+    let every = TimeDelta::from_std(remind_every).unwrap_or(TimeDelta::MAX);
+    let every = every.num_milliseconds().max(1);
+    ((now - raised_at).num_milliseconds() + every / 24).div_euclid(every)
 }
 
 fn is_daily(fact: &Warning) -> bool {

@@ -110,6 +110,15 @@ fn no_date_is_unknown_never_silence() {
     let outlook = judge(&holder, at("2027-03-31T12:00:00Z"));
     assert_eq!(outlook.days_left, None);
     assert_eq!(outlook.expires_text(), "unknown");
+    let unknown = outlook.warning.unwrap();
+    assert_eq!(
+        (unknown.id.to_string().as_str(), unknown.severity),
+        ("city/key_expiry_unknown/key", Severity::Warn)
+    );
+    let known = open(&unknown, "2027-03-01T12:00:00Z");
+    let days = |now: &str| say(Some(&known), Some(&unknown), ZONE, at(now), DAY);
+    assert_eq!(days("2027-03-07T23:00:00Z"), Say::Quiet);
+    assert_eq!(days("2027-03-08T06:00:00Z"), Say::Remind);
 }
 
 #[track_caller]
@@ -169,6 +178,22 @@ fn other_warnings_are_reminded_as_configured_a_little_early() {
     assert_eq!(after("2027-03-18T10:30:00Z"), Say::Quiet);
     assert_eq!(after("2027-03-18T11:59:50Z"), Say::Remind);
     assert_eq!(after("2027-03-17T11:00:00Z"), Say::Remind);
+}
+
+#[test]
+fn reminders_do_not_wander_through_the_day() {
+    let mut fact = warning("2027-03-17T12:00:00Z");
+    fact.id.event = Event::RemovalsHeld;
+    let mut known = open(&fact, "2027-03-17T12:00:00Z");
+    let mut reminded = Vec::new();
+    for hour in 0..240 {
+        let now = at("2027-03-17T12:00:00Z") + TimeDelta::hours(hour);
+        if say(Some(&known), Some(&fact), ZONE, now, DAY) == Say::Remind {
+            known.said_at = now;
+            reminded.push(hour);
+        }
+    }
+    assert_eq!(reminded, [23, 47, 71, 95, 119, 143, 167, 191, 215, 239]);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod account;
 mod changes;
 mod columns;
 mod commit;
+mod deliveries;
 mod details;
 mod elements;
 mod fields;
@@ -42,6 +43,7 @@ use crate::spool::Spool;
 
 pub use changes::ChangeRow;
 pub use commit::Committed;
+pub use deliveries::{Again, Delivery, GivenUp, Waiting};
 pub use details::{Part, Read};
 pub use freshness::Freshness;
 pub use lock::{ConnectionLock, DaemonLock};
@@ -49,6 +51,7 @@ pub use memory::RejectedRow;
 pub use reads::ReadState;
 pub use sqlite::Sqlite;
 pub use values::{HELD_VALUES, ValuesDone};
+pub use warnings::{DeliveryRecord, WarningRecord};
 
 /// Why the store did not do what was asked, by what the caller does about it.
 #[derive(Debug, thiserror::Error)]

@@ -9,8 +9,8 @@ use super::{Store, StoreError};
 const BATCH: u32 = 1000;
 
 impl Store {
-    /// Forgets change rows and resolved warnings from before `history_keep`, and run records from before
-    /// `runs_keep`; gives how many change rows and runs went. Each kind keeps the record of its last
+    /// Forgets change rows and resolved warnings from before `history_keep`, and run records and deliveries
+    /// from before `runs_keep`; gives how many change rows and runs went. Each kind keeps the record of its last
     /// complete pull, each connection its last full run, for `freshness` and the schedule go by them.
     ///
     /// # Errors
@@ -27,12 +27,7 @@ impl Store {
                 history_keep,
             )
             .await?;
-        self.prune_by(
-            "DELETE FROM warnings WHERE id IN
-               (SELECT id FROM warnings WHERE resolved_at < ?1 LIMIT ?2)",
-            history_keep,
-        )
-        .await?;
+        self.prune_warnings(history_keep, runs_keep).await?;
         let runs = self
             .prune_by(
                 "DELETE FROM runs WHERE id IN
@@ -46,6 +41,40 @@ impl Store {
             )
             .await?;
         Ok((changes, runs))
+    }
+
+    /// Of a warning that is open each target keeps the last thing it was told, for the resolution goes to
+    /// those alone that were told; a warning that something still waits for is kept.
+    async fn prune_warnings(
+        &self,
+        history_keep: DateTime<Utc>,
+        runs_keep: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.prune_by(
+            "DELETE FROM deliveries WHERE id IN
+               (SELECT id FROM deliveries WHERE coalesce(delivered_at, abandoned_at) < ?1
+                  AND (warning IN (SELECT id FROM warnings WHERE resolved_at IS NOT NULL)
+                       OR id NOT IN (SELECT max(id) FROM deliveries GROUP BY target, warning))
+                LIMIT ?2)",
+            runs_keep,
+        )
+        .await?;
+        self.prune_by(
+            "DELETE FROM deliveries WHERE id IN
+               (SELECT id FROM deliveries WHERE coalesce(delivered_at, abandoned_at) IS NOT NULL
+                  AND warning IN (SELECT id FROM warnings WHERE resolved_at < ?1)
+                LIMIT ?2)",
+            history_keep,
+        )
+        .await?;
+        self.prune_by(
+            "DELETE FROM warnings WHERE id IN
+               (SELECT id FROM warnings WHERE resolved_at < ?1
+                  AND id NOT IN (SELECT warning FROM deliveries) LIMIT ?2)",
+            history_keep,
+        )
+        .await?;
+        Ok(())
     }
 
     async fn prune_by(&self, delete: &str, before: DateTime<Utc>) -> Result<u64, StoreError> {

@@ -108,6 +108,26 @@ impl Store {
         })
     }
 
+    /// When the last run ended that stored what it could, `ok` or `partial`, and began before `before`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn last_success_before(
+        &self,
+        connection: &ConnectionName,
+        before: DateTime<Utc>,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.read(format_args!("read the last run of {connection}"), |sql| {
+            let mut statement = sql.prepare_cached(
+                "SELECT finished_at FROM runs WHERE connection = ?1 AND outcome IN ('ok', 'partial')
+                   AND started_at < ?2 ORDER BY id DESC LIMIT 1",
+            )?;
+            let ended = |row: &Row<'_>| instant(row.get_ref(0)?.as_str()?);
+            Ok(statement.query_row((connection.as_str(), text(before)), ended).optional()?)
+        })
+    }
+
     /// The last full run that stored what it could, `ok` or `partial`; its `needs_full` is true also
     /// when a later run asks for another full one.
     ///

@@ -298,18 +298,27 @@ CREATE TABLE key_states (
     PRIMARY KEY (connection, slot)
 ) WITHOUT ROWID;
 
--- What targets are still to be told, and what they were told.
+-- How a warning ended: 'over', 'renewed', 'replaced' (by another warning), 'passed' (told once).
+ALTER TABLE warnings ADD COLUMN ending TEXT;
+
+-- What targets are still to be told, and what they were told. Waits until it was delivered or given
+-- up; due at once without a due_at; refused: the target does not take this message, others it may.
 CREATE TABLE deliveries (
-    id           INTEGER PRIMARY KEY AUTOINCREMENT,
-    target       TEXT NOT NULL,
-    warning      INTEGER NOT NULL REFERENCES warnings (id),
-    phase        TEXT NOT NULL,
-    notice       TEXT NOT NULL,
-    queued_at    TEXT NOT NULL,
-    due_at       TEXT NOT NULL,
-    tries        INTEGER NOT NULL DEFAULT 0,
-    answer       TEXT,
-    delivered_at TEXT
+    id            INTEGER PRIMARY KEY AUTOINCREMENT,
+    target        TEXT NOT NULL,
+    warning       INTEGER NOT NULL REFERENCES warnings (id),
+    phase         TEXT NOT NULL,
+    notice        TEXT NOT NULL,
+    queued_at     TEXT NOT NULL,
+    told_at       TEXT NOT NULL,
+    due_at        TEXT,
+    claimed_until TEXT,
+    refused       INTEGER NOT NULL DEFAULT 0,
+    tries         INTEGER NOT NULL DEFAULT 0,
+    answer        TEXT,
+    delivered_at  TEXT,
+    abandoned_at  TEXT
 );
-CREATE INDEX deliveries_waiting ON deliveries (target, id) WHERE delivered_at IS NULL;
+CREATE INDEX deliveries_waiting ON deliveries (target, id) WHERE delivered_at IS NULL AND abandoned_at IS NULL;
+CREATE INDEX deliveries_warning ON deliveries (warning, target);
 ";

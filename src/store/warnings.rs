@@ -1,17 +1,19 @@
 //! Warnings as they stand: raised, said, resolved, and kept as history. Commit first, then log, then
-//! mark as said: after a crash a line may come again, never be lost.
+//! mark as said, and in that same transaction queue what targets are told: after a crash a line may come
+//! again, never be lost, and nothing that was said is lost to a target.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::Serialize;
 
 use super::runs::word;
-use super::sqlite::{instant, text, unreadable};
-use super::{Store, StoreError};
-use crate::name::ConnectionName;
-use crate::warning::{OpenWarning, Warning, WarningId};
+use super::sqlite::{Fault, instant, text, unreadable};
+use super::{Store, StoreError, deliveries};
+use crate::name::{ConnectionName, TargetName};
+use crate::warning::{Ending, Notice, OpenWarning, Phase, Warning, WarningId};
 
-const OPEN: &str = "SELECT connection, event, subject, severity, level, message, action, fields,
-    raised_at, said_at, said FROM warnings WHERE resolved_at IS NULL";
+const COLUMNS: &str = "connection, event, subject, severity, level, message, action, fields, raised_at,
+    said_at, said";
 
 impl Store {
     /// Every open warning, the most severe first.
@@ -21,7 +23,9 @@ impl Store {
     pub async fn open_warnings(&self) -> Result<Vec<OpenWarning>, StoreError> {
         let Self::Sqlite(db) = self;
         db.read("read the open warnings", |sql| {
-            let mut statement = sql.prepare_cached(&format!("{OPEN} ORDER BY id"))?;
+            let mut statement = sql.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM warnings WHERE resolved_at IS NULL ORDER BY id"
+            ))?;
             let rows = statement.query_map([], open_warning)?;
             let mut open = rows.collect::<Result<Vec<_>, _>>()?;
             open.sort_by_key(|open| std::cmp::Reverse(open.warning.severity));
@@ -37,74 +41,192 @@ impl Store {
     pub async fn raise(&self, warning: &Warning, now: DateTime<Utc>) -> Result<OpenWarning, StoreError> {
         let Self::Sqlite(db) = self;
         db.write(format_args!("raise {}", warning.id), |sql| {
-            let Warning { id, severity, level, message, action, fields } = warning;
-            sql.prepare_cached(
-                "INSERT INTO warnings (connection, event, subject, severity, level, message, action, fields,
-                   raised_at, said_at, said)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 0)
-                 ON CONFLICT (connection, event, subject) WHERE resolved_at IS NULL DO UPDATE
-                 SET severity = ?4, level = ?5, message = ?6, action = ?7, fields = ?8
-                 WHERE severity <> ?4 OR level <> ?5 OR message <> ?6 OR action <> ?7 OR fields <> ?8",
-            )?
-            .execute((
-                id.connection.as_str(),
-                id.event.as_str(),
-                &id.subject,
-                severity.as_str(),
-                level,
-                message,
-                action,
-                serde_json::to_string(fields)?,
-                text(now),
+            let id = &warning.id;
+            bring_up_to_date(sql, warning, now)?;
+            let mut statement = sql.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM warnings
+                 WHERE resolved_at IS NULL AND connection = ?1 AND event = ?2 AND subject = ?3"
             ))?;
-            let mut statement =
-                sql.prepare_cached(&format!("{OPEN} AND connection = ?1 AND event = ?2 AND subject = ?3"))?;
             Ok(statement.query_row(key(id), open_warning)?)
         })
     }
 
-    /// Marks an open warning as said once more.
+    /// Brings an open warning up to date, marks it as said once more, and queues what its targets are told:
+    /// all together or nothing. A passing one is over with that.
     ///
     /// # Errors
-    /// The store cannot be written.
-    pub async fn said(&self, id: &WarningId, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// The store cannot be written; the warning then counts as not said.
+    pub async fn told(
+        &self,
+        warning: &Warning,
+        phase: Phase,
+        targets: &[&TargetName],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
         let Self::Sqlite(db) = self;
-        db.write(format_args!("mark {id} as said"), |sql| {
-            let (connection, event, subject) = key(id);
+        db.write(format_args!("mark {} as said", warning.id), |sql| {
+            bring_up_to_date(sql, warning, now)?;
+            let (row, raised_at) = open_row(sql, &warning.id)?.ok_or("the warning just stored is gone")?;
+            let passed = warning.id.event.is_passing().then(|| (text(now), Ending::Passed.as_str()));
             sql.prepare_cached(
-                "UPDATE warnings SET said_at = ?4, said = said + 1
-                 WHERE connection = ?1 AND event = ?2 AND subject = ?3 AND resolved_at IS NULL",
+                "UPDATE warnings SET said_at = ?2, said = said + 1, resolved_at = ?3, ending = ?4 WHERE id = ?1",
             )?
-            .execute((connection, event, subject, text(now)))?;
+            .execute((row, text(now), passed.as_ref().map(|(at, _)| at), passed.as_ref().map(|(_, ending)| ending)))?;
+            let notice = Notice { warning: warning.clone(), phase, raised_at, at: now };
+            for target in targets {
+                deliveries::queue(sql, row, target, &notice)?;
+            }
             Ok(())
         })
     }
 
-    /// Resolves a warning and gives it as it last stood; `None`: it was not open.
+    /// Resolves an open warning, given as it ended, and queues that for those of the targets that were ever
+    /// to be told of it: all together or nothing. Whether it was open.
     ///
     /// # Errors
     /// The store cannot be written.
     pub async fn resolve(
         &self,
-        id: &WarningId,
+        warning: &Warning,
+        ending: Ending,
+        targets: &[&TargetName],
         now: DateTime<Utc>,
-    ) -> Result<Option<OpenWarning>, StoreError> {
+    ) -> Result<bool, StoreError> {
         let Self::Sqlite(db) = self;
-        db.write(format_args!("resolve {id}"), |sql| {
-            let mut statement =
-                sql.prepare_cached(&format!("{OPEN} AND connection = ?1 AND event = ?2 AND subject = ?3"))?;
-            let open = statement.query_row(key(id), open_warning).optional()?;
-            if open.is_some() {
-                let (connection, event, subject) = key(id);
-                sql.prepare_cached(
-                    "UPDATE warnings SET resolved_at = ?4
-                     WHERE connection = ?1 AND event = ?2 AND subject = ?3 AND resolved_at IS NULL",
-                )?
-                .execute((connection, event, subject, text(now)))?;
+        db.write(format_args!("resolve {}", warning.id), |sql| {
+            let Some((row, raised_at)) = open_row(sql, &warning.id)? else { return Ok(false) };
+            sql.prepare_cached("UPDATE warnings SET resolved_at = ?2, ending = ?3 WHERE id = ?1")?
+                .execute((row, text(now), ending.as_str()))?;
+            let notice = Notice { warning: warning.clone(), phase: Phase::Resolved, raised_at, at: now };
+            for target in targets {
+                if deliveries::was_queued(sql, row, target)? {
+                    deliveries::queue(sql, row, target, &notice)?;
+                }
             }
-            Ok(open)
+            Ok(true)
         })
     }
+
+    /// The open warnings, the most severe first; with `all` every warning that is still known, the newest
+    /// first. Each with what targets were told of it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn warning_records(&self, all: bool) -> Result<Vec<WarningRecord>, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.read("read the warnings", |sql| {
+            let mut statement = sql.prepare_cached(&format!(
+                "SELECT {COLUMNS}, id, resolved_at, ending FROM warnings
+                 WHERE ?1 OR resolved_at IS NULL ORDER BY raised_at DESC, id DESC"
+            ))?;
+            let rows = statement.query_map([all], |row| {
+                let resolved_at = row.get_ref(12)?.as_str_or_null()?.map(instant).transpose()?;
+                let ending = row.get_ref(13)?.as_str_or_null()?.map(word).transpose()?;
+                let deliveries = Vec::new();
+                let id: i64 = row.get(11)?;
+                Ok((id, WarningRecord { open: open_warning(row)?, resolved_at, ending, deliveries }))
+            })?;
+            let mut records = Vec::new();
+            for row in rows {
+                let (id, mut record) = row?;
+                record.deliveries = records_of(sql, id)?;
+                records.push(record);
+            }
+            if !all {
+                records.sort_by_key(|record| {
+                    (std::cmp::Reverse(record.open.warning.severity), record.open.raised_at)
+                });
+            }
+            Ok(records)
+        })
+    }
+}
+
+/// A warning with all that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WarningRecord {
+    /// As last said.
+    pub open: OpenWarning,
+    /// When it ended; `None`: it is open.
+    pub resolved_at: Option<DateTime<Utc>>,
+    /// How it ended; `None`: it is open, or ended before that was kept.
+    pub ending: Option<Ending>,
+    /// What targets were told of it, and are to be told, in order.
+    pub deliveries: Vec<DeliveryRecord>,
+}
+
+/// One message to one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeliveryRecord {
+    /// Which target.
+    pub target: String,
+    /// What it tells.
+    pub phase: Phase,
+    /// Since when it waits, or waited.
+    pub queued_at: DateTime<Utc>,
+    /// When it was taken.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// When it was given up.
+    pub abandoned_at: Option<DateTime<Utc>>,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What the target answered last.
+    pub answer: Option<String>,
+}
+
+fn records_of(sql: &Connection, warning: i64) -> rusqlite::Result<Vec<DeliveryRecord>> {
+    let mut statement = sql.prepare_cached(
+        "SELECT target, phase, queued_at, delivered_at, abandoned_at, tries, answer FROM deliveries
+         WHERE warning = ?1 ORDER BY target, told_at, id",
+    )?;
+    let rows = statement.query_map([warning], |row| {
+        let at = |column: usize| row.get_ref(column)?.as_str_or_null()?.map(instant).transpose();
+        Ok(DeliveryRecord {
+            target: row.get(0)?,
+            phase: word(row.get_ref(1)?.as_str()?)?,
+            queued_at: instant(row.get_ref(2)?.as_str()?)?,
+            delivered_at: at(3)?,
+            abandoned_at: at(4)?,
+            tries: row.get(5)?,
+            answer: row.get(6)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// The row of an open warning, and when it was raised.
+fn open_row(sql: &Connection, id: &WarningId) -> rusqlite::Result<Option<(i64, DateTime<Utc>)>> {
+    sql.prepare_cached(
+        "SELECT id, raised_at FROM warnings
+         WHERE connection = ?1 AND event = ?2 AND subject = ?3 AND resolved_at IS NULL",
+    )?
+    .query_row(key(id), |row| Ok((row.get(0)?, instant(row.get_ref(1)?.as_str()?)?)))
+    .optional()
+}
+
+/// Stores a warning as it is now; writes only what differs.
+fn bring_up_to_date(sql: &Connection, warning: &Warning, now: DateTime<Utc>) -> Result<(), Fault> {
+    let Warning { id, severity, level, message, action, fields } = warning;
+    sql.prepare_cached(
+        "INSERT INTO warnings (connection, event, subject, severity, level, message, action, fields,
+           raised_at, said_at, said)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 0)
+         ON CONFLICT (connection, event, subject) WHERE resolved_at IS NULL DO UPDATE
+         SET severity = ?4, level = ?5, message = ?6, action = ?7, fields = ?8
+         WHERE severity <> ?4 OR level <> ?5 OR message <> ?6 OR action <> ?7 OR fields <> ?8",
+    )?
+    .execute((
+        id.connection.as_str(),
+        id.event.as_str(),
+        &id.subject,
+        severity.as_str(),
+        level,
+        message,
+        action,
+        serde_json::to_string(fields)?,
+        text(now),
+    ))?;
+    Ok(())
 }
 
 fn key(id: &WarningId) -> (&str, &str, &str) {

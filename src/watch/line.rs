@@ -1,9 +1,9 @@
 //! The log lines of warnings. They are stable and documented, because people alert on them: the
 //! message, then `event`, `connection`, the facts in a fixed order, and the action.
 
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
-use crate::warning::{Event, OpenWarning, Severity, Warning};
+use crate::warning::{OpenWarning, Severity, Warning, span};
 
 /// Logs with the facts whose names `tracing` must know when it is built; any other fact goes to `more`
 /// as text.
@@ -43,20 +43,15 @@ pub(super) fn holds(warning: &Warning) {
 }
 
 /// Says that a warning no longer holds.
-pub(super) fn resolved(open: &OpenWarning, now: DateTime<Utc>) {
-    let warning = &open.warning;
-    let message = match warning.id.event {
-        Event::KeyRefused => "key works again, the data moves on",
-        Event::KeyExpiring | Event::KeyExpired => "key date is no longer watched",
-        _ => "no longer so",
-    };
+pub(super) fn resolved(warning: &Warning, raised_at: DateTime<Utc>, now: DateTime<Utc>, message: &str) {
     tracing::info!(
         event = "warning_resolved",
         connection = warning.id.connection.as_str(),
         resolved = warning.id.event.as_str(),
         kind = fact(warning, "kind"),
-        since = open.raised_at.to_rfc3339_opts(SecondsFormat::Secs, true),
-        lasted = span(now - open.raised_at),
+        since = raised_at.to_rfc3339_opts(SecondsFormat::Secs, true),
+        lasted = span(now - raised_at),
+        data_stood_still = fact(warning, "data_stood_still"),
         warning_id = %warning.id,
         "{message}"
     );
@@ -83,18 +78,4 @@ fn more(warning: &Warning, known: &[&str]) -> Option<String> {
     let unknown = warning.fields.iter().filter(|(name, _)| !known.contains(&name.as_str()));
     let text = unknown.map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ");
     (!text.is_empty()).then_some(text)
-}
-
-/// `3d 4h`, `2h 10m`, `5m`, `40s`: the two largest units, seconds only below a minute.
-fn span(lasted: TimeDelta) -> String {
-    let minutes = lasted.num_minutes().max(0);
-    if minutes == 0 {
-        return format!("{}s", lasted.num_seconds().max(0));
-    }
-    let (days, hours, minutes) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
-    match (days, hours) {
-        (0, 0) => format!("{minutes}m"),
-        (0, _) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
 }

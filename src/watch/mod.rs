@@ -1,23 +1,25 @@
 //! Brings what holds now together with what was said before: raises, escalates, reminds, resolves. The
-//! log is where warnings go. Called at the end of every run, and between runs for the keys.
+//! log is where warnings go, and the outbox of each target. Called at the end of every run, and between
+//! runs for the keys.
 //!
 //! A line is logged before it is marked as said: after a crash it may come again with the same
 //! `warning_id`, never be lost.
 
 mod line;
-mod quiet;
+mod telling;
 #[cfg(test)]
 mod tests;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::clock::Clock;
 use crate::config::{Connection, Warnings};
-use crate::expiry::{self, Holder, KeyOutlook, Say};
+use crate::expiry::{self, Holder, KeyOutlook};
+use crate::key::{Key, KeySlot};
 use crate::store::{HELD_VALUES, Store, StoreError};
-use crate::warning::{Event, OpenWarning, Warning, WarningId};
+use crate::warning::{Event, OpenWarning, Phase, Warning, WarningId};
 
-pub use quiet::{Quiet, Row};
+use telling::Teller;
 
 /// After a refusal the same secrets are tried once an hour, a little early so that an hourly schedule
 /// does not miss it.
@@ -44,7 +46,7 @@ impl Found<'_> {
 pub struct Standing {
     /// `key_days_left=` and `key_expires=`
     pub key: KeyOutlook,
-    /// `warnings_open=`: of this connection.
+    /// `warnings_open=`: of this connection, those that last.
     pub warnings_open: usize,
 }
 
@@ -71,28 +73,49 @@ pub async fn tell(
     let mut open = store.open_warnings().await?;
     open.retain(|open| open.warning.id.connection == connection.name);
     let still_works = found.still_works.or_else(|| remembered(&open));
-    let key = outlook(settings, connection, still_works, now);
-    let hold: Vec<&Warning> = found.hold.iter().chain(&key.warning).collect();
+    let key = outlook(settings, connection, &connection.key, still_works, now);
+    let next_key = connection.next_key.as_ref().map(|key| outlook(settings, connection, key, None, now));
+    let of_keys =
+        [Some(&key), next_key.as_ref()].into_iter().flatten().filter_map(|key| key.warning.as_ref());
+    let hold: Vec<&Warning> = found.hold.iter().chain(of_keys).collect();
+    let teller = Teller { store, targets: &settings.targets, now };
     let mut warnings_open = 0;
     for fact in &hold {
         let known = open.iter().find(|open| open.warning.id == fact.id);
         let say = expiry::say(known, Some(fact), connection.timezone, now, settings.remind_every);
-        hold_on(store, known, fact, say, now).await?;
-        warnings_open += 1;
+        teller.hold_on(known, fact, say).await?;
+        warnings_open += usize::from(!fact.id.event.is_passing());
     }
     for known in open.iter().filter(|known| hold.iter().all(|fact| fact.id != known.warning.id)) {
-        match farewell(known, found.examined, connection, key.warning.as_ref()) {
-            Farewell::None => {
-                warnings_open += 1;
-                continue;
-            }
-            Farewell::Silent => {}
-            Farewell::Renewed => line::renewed(known, &key.expires_text()),
-            Farewell::Over => line::resolved(known, now),
-        }
-        store.resolve(&known.warning.id, now).await?;
+        let is_open = take_leave(teller, known, found.examined, connection, &hold).await?;
+        warnings_open += usize::from(is_open);
     }
     Ok(Standing { key, warnings_open })
+}
+
+/// Brings to its end what no fact upholds any more. Whether it stays open.
+async fn take_leave(
+    teller: Teller<'_>,
+    known: &OpenWarning,
+    examined: &[WarningId],
+    connection: &Connection,
+    hold: &[&Warning],
+) -> Result<bool, StoreError> {
+    let is_passing = known.warning.id.event.is_passing();
+    if known.said == 0 {
+        // Stored, but the program ended before the line was out.
+        teller.tell(&known.warning, Phase::Raised).await?;
+    }
+    if is_passing {
+        return Ok(false);
+    }
+    match farewell(known, examined, connection, hold) {
+        Farewell::None => return Ok(true),
+        Farewell::Silent => teller.replace(known).await?,
+        Farewell::Renewed(expires) => teller.renew(known, &expires.to_string()).await?,
+        Farewell::Over => teller.resolve(known, why_over(&known.warning.id, connection)).await?,
+    }
+    Ok(false)
 }
 
 /// Whether the key was taken when the server was last asked, as far as open warnings tell.
@@ -100,20 +123,22 @@ fn remembered(open: &[OpenWarning]) -> Option<bool> {
     if open.iter().any(|open| open.warning.id.event == Event::KeyRefused) {
         return Some(false);
     }
-    let expired = open.iter().find(|open| open.warning.id.event == Event::KeyExpired)?;
+    let is_expired = |id: &WarningId| id.event == Event::KeyExpired && slot_of(id) == Some(KeySlot::Key);
+    let expired = open.iter().find(|open| is_expired(&open.warning.id))?;
     let (_, works) = expired.warning.fields.iter().find(|(name, _)| name == "still_works")?;
     works.parse().ok()
 }
 
-/// How the connection's key stands, and which run would be the first to find it lapsed.
+/// How one of the connection's keys stands, and which run would be the first to find it lapsed.
 #[must_use]
 pub fn outlook(
     settings: &Warnings,
     connection: &Connection,
+    key: &Key,
     still_works: Option<bool>,
     now: DateTime<Utc>,
 ) -> KeyOutlook {
-    let run_after = connection.key.expires.map(|expires| {
+    let run_after = key.expires.map(|expires| {
         let just_before = expiry::lapses_at(expires, connection.timezone) - TimeDelta::seconds(1);
         let full = connection.schedule_full.next_after(just_before);
         connection.schedule.next_after(just_before).min(full)
@@ -121,42 +146,13 @@ pub fn outlook(
     let holder = Holder {
         connection: &connection.name,
         mapped_user: connection.mapped_user.as_deref(),
-        key: &connection.key,
+        key,
         zone: connection.timezone,
         thresholds: &settings.key_expiry_days,
         run_after,
         still_works,
     };
     expiry::judge(&holder, now)
-}
-
-/// Logs a fact if it is to be said, and stores it as it is now. An unchanged fact writes nothing.
-async fn hold_on(
-    store: &Store,
-    known: Option<&OpenWarning>,
-    fact: &Warning,
-    say: Say,
-    now: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    match say {
-        Say::Raise | Say::Remind => {
-            store.raise(fact, now).await?;
-            line::holds(fact);
-            store.said(&fact.id, now).await
-        }
-        Say::Escalate => {
-            // The stored level is what tells that this is news: it must not rise before the line is out.
-            line::holds(fact);
-            store.raise(fact, now).await?;
-            store.said(&fact.id, now).await
-        }
-        Say::Quiet | Say::Resolve => {
-            if known.is_some_and(|known| known.warning != *fact) {
-                store.raise(fact, now).await?;
-            }
-            Ok(())
-        }
-    }
 }
 
 /// How an open warning that no fact upholds is taken leave of.
@@ -166,8 +162,8 @@ enum Farewell {
     None,
     /// Another warning says it now.
     Silent,
-    /// The key was given a later date.
-    Renewed,
+    /// The key was given this later date.
+    Renewed(NaiveDate),
     /// It is over.
     Over,
 }
@@ -176,22 +172,42 @@ fn farewell(
     known: &OpenWarning,
     examined: &[WarningId],
     connection: &Connection,
-    key_warning: Option<&Warning>,
+    hold: &[&Warning],
 ) -> Farewell {
     let id = &known.warning.id;
     match id.event {
-        // The key's date is looked at every time.
+        // The keys' dates are looked at every time.
         Event::KeyExpiring | Event::KeyExpired => {
-            if expiry::is_renewed(id, &connection.key) {
-                Farewell::Renewed
-            } else if key_warning.is_some() {
-                Farewell::Silent
-            } else {
-                Farewell::Over
+            let key = connection.keys().find(|key| Some(key.slot) == slot_of(id));
+            let is_told =
+                hold.iter().any(|fact| slot_of(&fact.id).is_some() && slot_of(&fact.id) == slot_of(id));
+            match key.filter(|key| expiry::is_renewed(id, key)).and_then(|key| key.expires) {
+                Some(expires) => Farewell::Renewed(expires),
+                None if is_told => Farewell::Silent,
+                None => Farewell::Over,
             }
         }
+        Event::KeyExpiryUnknown => Farewell::Over,
         _ if examined.contains(id) || is_left_out(id, connection) => Farewell::Over,
         _ => Farewell::None,
+    }
+}
+
+/// Which key's date a warning is about, if it is about one.
+fn slot_of(id: &WarningId) -> Option<KeySlot> {
+    let is_of_date = matches!(id.event, Event::KeyExpiring | Event::KeyExpired | Event::KeyExpiryUnknown);
+    let word = id.subject.split(' ').next().filter(|_| is_of_date)?;
+    [KeySlot::Key, KeySlot::NextKey].into_iter().find(|slot| slot.as_str() == word)
+}
+
+/// What is so now that a warning is over, for people.
+fn why_over(id: &WarningId, connection: &Connection) -> &'static str {
+    let has_date = || connection.keys().any(|key| Some(key.slot) == slot_of(id) && key.expires.is_some());
+    match id.event {
+        Event::KeyRefused => "key works again, the data moves on",
+        Event::KeyExpiryUnknown if has_date() => "key expiry is written down",
+        Event::KeyExpiring | Event::KeyExpired | Event::KeyExpiryUnknown => "key date is no longer watched",
+        _ => "no longer so",
     }
 }
 

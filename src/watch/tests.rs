@@ -204,7 +204,7 @@ fn a_refused_key_is_tried_hourly_and_new_secrets_at_once() {
 
 #[tokio::test]
 async fn a_warning_about_a_kind_that_is_no_longer_configured_is_over() {
-    let post = Post::open("2027-03-17T12:00:00Z", "").await;
+    let post = Post::open("2027-03-17T12:00:00Z", "expires = 2027-12-31").await;
     let about = |subject: &str| {
         let id = WarningId { event: Event::RemovalsHeld, subject: subject.into(), ..refused().id };
         Warning { id, ..refused() }
@@ -213,4 +213,53 @@ async fn a_warning_about_a_kind_that_is_no_longer_configured_is_over() {
     post.tell(Found { hold: &hold, examined: &[], still_works: None }).await;
     let left = post.tell(Found::NOTHING).await.warnings_open;
     assert_eq!(left, 1);
+}
+
+#[tokio::test]
+async fn a_passing_warning_is_told_once_and_is_over() {
+    let post = Post::open("2027-01-01T12:00:00Z", "expires = 2027-12-31").await;
+    let id = WarningId { event: Event::VisibilityChanged, subject: "run 7".into(), ..refused().id };
+    let hold = [Warning { id, ..refused() }];
+    let found = Found { hold: &hold, examined: &[], still_works: None };
+    assert_eq!(post.tell(found).await.warnings_open, 0);
+    assert_eq!(post.heard().len(), 1);
+    assert_eq!(post.look("2027-01-09T12:00:00Z").await, [""; 0]);
+}
+
+/// The program ended between store and line: at the next look it is told, whatever that look is for.
+#[tokio::test]
+async fn a_warning_that_was_stored_and_not_said_is_told_at_the_next_look() {
+    let post = Post::open("2027-01-01T12:00:00Z", "expires = 2027-12-31").await;
+    let id = WarningId { event: Event::VisibilityChanged, subject: "run 7".into(), ..refused().id };
+    post.store.raise(&Warning { id, ..refused() }, post.clock.now()).await.unwrap();
+    post.store.raise(&refused(), post.clock.now()).await.unwrap();
+    assert_eq!(post.look("2027-01-01T13:00:00Z").await.len(), 2);
+    assert_eq!(post.look("2027-01-01T14:00:00Z").await, [""; 0]);
+    let open = post.store.open_warnings().await.unwrap();
+    assert_eq!(open.iter().map(|open| open.warning.id.event).collect::<Vec<_>>(), [Event::KeyRefused]);
+}
+
+#[tokio::test]
+async fn a_key_without_a_date_is_said_weekly_until_there_is_one() {
+    let mut post = Post::open("2027-01-01T12:00:00Z", "").await;
+    let line = &post.look("2027-01-01T12:00:00Z").await[0];
+    assert!(
+        line.starts_with(
+            "<4>WARN nobody wrote down when the key expires event=key_expiry_unknown connection=city \
+             key=Integration mapped_user=reporting@city.example action="
+        ),
+        "{line}"
+    );
+    let mut days = Vec::new();
+    for day in 2..=31 {
+        days.extend(post.look(&format!("2027-01-{day:02}T12:00:00Z")).await.iter().map(|_| day));
+    }
+    assert_eq!(days, [8, 15, 22, 29]);
+    post.config = config("expires = 2027-12-31");
+    assert_eq!(
+        post.look("2027-02-01T12:00:00Z").await,
+        ["<6>INFO key expiry is written down event=warning_resolved connection=city \
+          resolved=key_expiry_unknown since=2027-01-01T12:00:00Z lasted=\"31d 0h\" \
+          warning_id=city/key_expiry_unknown/key"]
+    );
 }

@@ -1,6 +1,7 @@
 //! The store's promises, on real SQLite files.
 
 mod changes;
+mod deliveries;
 mod file;
 pub(crate) mod reading;
 mod records;

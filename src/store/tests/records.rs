@@ -4,7 +4,7 @@
 use super::*;
 use crate::gate::Account;
 use crate::key::{Key, KeySlot};
-use crate::warning::{Event, Severity, Warning, WarningId};
+use crate::warning::{Ending, Event, Phase, Severity, Warning, WarningId};
 
 fn held(ids: &[i64], is_released: bool) -> Held {
     let digest = format!("{ids:?}");
@@ -179,7 +179,7 @@ async fn a_warning_is_open_once_and_keeps_its_history() {
         fields: vec![("days_left".into(), "30".into())],
     };
     assert_eq!(store.raise(&warning, noon()).await.unwrap().said, 0);
-    store.said(&warning.id, noon()).await.unwrap();
+    store.told(&warning, Phase::Raised, &[], noon()).await.unwrap();
     let before = bench.digest();
     assert_eq!(store.raise(&warning, bench.now).await.unwrap().said, 1);
     assert_eq!(bench.digest(), before);
@@ -188,8 +188,8 @@ async fn a_warning_is_open_once_and_keeps_its_history() {
     let raised = store.raise(&warning, later).await.unwrap();
     assert_eq!((raised.warning, raised.raised_at, raised.said_at), (warning.clone(), noon(), noon()));
     assert_eq!(store.open_warnings().await.unwrap().len(), 1);
-    assert!(store.resolve(&warning.id, later).await.unwrap().is_some());
-    assert!(store.resolve(&warning.id, later).await.unwrap().is_none());
+    assert!(store.resolve(&warning, Ending::Over, &[], later).await.unwrap());
+    assert!(!store.resolve(&warning, Ending::Over, &[], later).await.unwrap());
     assert_eq!(store.raise(&warning, later).await.unwrap().said, 0);
     assert_eq!(bench.rows("SELECT said, resolved_at IS NULL FROM warnings"), ["1|0", "0|1"]);
 }

@@ -1,0 +1,98 @@
+//! Tells one thing of one warning: a line in the log, then, in one transaction, that it was said and
+//! what its targets are to be told. A crash in between brings the line again, and loses no target its
+//! notice.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::line;
+use crate::config::Target;
+use crate::expiry::Say;
+use crate::name::TargetName;
+use crate::store::{Store, StoreError};
+use crate::warning::{Ending, Event, OpenWarning, Phase, Severity, Warning, span};
+
+/// What telling needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Teller<'a> {
+    pub(super) store: &'a Store,
+    pub(super) targets: &'a [Target],
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Teller<'_> {
+    /// Tells a fact if it is to be told, and stores it as it is now. An unchanged fact writes nothing.
+    pub(super) async fn hold_on(
+        self,
+        known: Option<&OpenWarning>,
+        fact: &Warning,
+        say: Say,
+    ) -> Result<(), StoreError> {
+        match say {
+            Say::Raise => {
+                // Committed first: what does not last could not be found again after a crash.
+                self.store.raise(fact, self.now).await?;
+                self.tell(fact, Phase::Raised).await
+            }
+            // The stored level is what tells that this is news: it must not rise before the line is out.
+            Say::Escalate => self.tell(fact, Phase::Escalated).await,
+            Say::Remind => self.tell(fact, Phase::Reminded).await,
+            Say::Quiet | Say::Resolve => {
+                if known.is_some_and(|known| known.warning != *fact) {
+                    self.store.raise(fact, self.now).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Says a stored warning, and queues it for who wants it. One that does not last is over with that.
+    pub(super) async fn tell(self, fact: &Warning, phase: Phase) -> Result<(), StoreError> {
+        line::holds(fact);
+        self.store.told(fact, phase, &wanting(self.targets, fact.severity), self.now).await
+    }
+
+    /// Says that a warning is over, and queues that for who was told of it.
+    pub(super) async fn resolve(self, known: &OpenWarning, message: &str) -> Result<(), StoreError> {
+        let mut ended = known.warning.clone();
+        if let Some(stood_still) = self.stood_still(known).await? {
+            ended.fields.push(("data_stood_still".into(), span(stood_still)));
+        }
+        line::resolved(&ended, known.raised_at, self.now, message);
+        self.end(&ended, Ending::Over).await
+    }
+
+    /// Says that a key was given a later date.
+    pub(super) async fn renew(self, known: &OpenWarning, expires: &str) -> Result<(), StoreError> {
+        line::renewed(known, expires);
+        let mut ended = known.warning.clone();
+        ended.fields.push(("renewed_until".into(), expires.into()));
+        self.end(&ended, Ending::Renewed).await
+    }
+
+    /// Ends a warning in silence: another one says it now.
+    pub(super) async fn replace(self, known: &OpenWarning) -> Result<(), StoreError> {
+        self.store.resolve(&known.warning, Ending::Replaced, &[], self.now).await?;
+        Ok(())
+    }
+
+    async fn end(self, ended: &Warning, ending: Ending) -> Result<(), StoreError> {
+        let names: Vec<&TargetName> = self.targets.iter().map(|target| &target.name).collect();
+        self.store.resolve(ended, ending, &names, self.now).await?;
+        Ok(())
+    }
+
+    /// For how long nothing was stored because the key was refused: from the last run before that stored
+    /// something until now.
+    async fn stood_still(self, known: &OpenWarning) -> Result<Option<TimeDelta>, StoreError> {
+        if known.warning.id.event != Event::KeyRefused {
+            return Ok(None);
+        }
+        let last = self.store.last_success_before(&known.warning.id.connection, known.raised_at).await?;
+        Ok(last.map(|at| self.now - at))
+    }
+}
+
+/// Who is told of a warning of this severity. (That it is over is told to whoever was ever told of it.)
+fn wanting(targets: &[Target], severity: Severity) -> Vec<&TargetName> {
+    targets.iter().filter(|target| severity >= target.least_severity).map(|target| &target.name).collect()
+}
