@@ -55,6 +55,7 @@ pub mod telemetry;
 
 // Floor 4: jobs. One pass, start to end.
 pub mod cycle;
+pub mod deliver;
 pub mod watch;
 
 // Floor 5: services.

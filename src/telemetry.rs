@@ -264,7 +264,9 @@ fn json(now: DateTime<Utc>, metadata: &Metadata<'_>, fields: &Fields) -> String 
         ("target", metadata.target().into()),
         ("message", fields.message.as_str().into()),
     ];
-    for (n, (name, value)) in head.iter().chain(&fields.list).enumerate() {
+    // An event may tell of a target of its own.
+    let head = head.iter().filter(|(name, _)| fields.list.iter().all(|(known, _)| known != name));
+    for (n, (name, value)) in head.chain(&fields.list).enumerate() {
         let comma = if n == 0 { "" } else { "," };
         let _ = write!(line, "{comma}{}:{value}", Value::from(*name));
     }
@@ -333,6 +335,14 @@ mod tests {
         assert_eq!(value["time"], "2026-03-01T12:00:00.000Z");
         assert_eq!(value["message"], "run finished");
         assert_eq!((&value["created"], &value["connection"]), (&3.into(), &"town".into()));
+    }
+
+    #[test]
+    fn an_events_own_target_stands_alone() {
+        let line =
+            logged(Look::Json, "", || tracing::warn!(event = "delivery_failed", target = "ops", "down"));
+        assert_eq!(line.matches("\"target\":").count(), 1, "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["target"], "ops");
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Engine {
     budget: Budget,
     /// Keys that were refused: with which secrets, when, and what was said.
     refusals: Mutex<HashMap<ConnectionName, Refusal>>,
+    /// Counts up when there may be something new for the targets.
+    queued: tokio::sync::watch::Sender<u64>,
     /// Where the empty store of a command that only looks stands.
     _scratch: Option<TempDir>,
 }
@@ -79,7 +81,26 @@ impl Engine {
     fn with_store(config: Config, store: Store, clock: Clock) -> Self {
         let hosts = Arc::new(Hosts::new(config.host_limits.clone()));
         let budget = Budget::new(config.daemon.memory_max);
-        Self { config, store, clock, hosts, budget, refusals: Mutex::default(), _scratch: None }
+        Self {
+            config,
+            store,
+            clock,
+            hosts,
+            budget,
+            refusals: Mutex::default(),
+            queued: tokio::sync::watch::Sender::new(0),
+            _scratch: None,
+        }
+    }
+
+    /// Changes when there may be something new for the targets.
+    #[must_use]
+    pub fn queued(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.queued.subscribe()
+    }
+
+    pub(super) fn note_queued(&self) {
+        self.queued.send_modify(|count| *count += 1);
     }
 
     /// Says which secrets cannot be read, and which lie open to other users of this machine.

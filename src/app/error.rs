@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::Exit;
 use crate::config::problems::Problems;
 use crate::https::ClientError;
+use crate::notify::NotifyError;
 use crate::secrets::SecretError;
 use crate::store::StoreError;
 use crate::telemetry::TelemetryError;
@@ -33,6 +34,9 @@ pub enum AppError {
     /// The HTTP client cannot be set up.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The way to the targets cannot be set up.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// Logging cannot be started.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
@@ -59,6 +63,7 @@ impl AppError {
             | Self::Usage(_)
             | Self::Secret(_)
             | Self::Client(_)
+            | Self::Notify(_)
             | Self::Telemetry(_)
             | Self::Store(StoreError::Unusable(_)) => Exit::MustChange,
             Self::Store(StoreError::Busy(_)) => Exit::Busy,

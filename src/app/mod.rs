@@ -1,6 +1,7 @@
 //! Puts the parts together: settings, store, clock and network, and one pass over one connection, the
 //! same for the daemon, for `sync` and for `demo`.
 
+mod deliveries;
 mod engine;
 mod error;
 mod exit;
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 
+pub use deliveries::deliver_once;
 pub use engine::Engine;
 pub use error::AppError;
 pub use exit::Exit;

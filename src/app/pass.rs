@@ -158,7 +158,9 @@ impl Engine {
         }
         let clock = self.clock_of(report);
         let found = Found { hold, examined, still_works };
-        Ok(watch::tell(&self.store, &clock, &self.config.warnings, connection, found).await?)
+        let standing = watch::tell(&self.store, &clock, &self.config.warnings, connection, found).await?;
+        self.note_queued();
+        Ok(standing)
     }
 
     /// Days are counted by the server's clock where ours is more than 5 minutes off.
@@ -176,6 +178,7 @@ impl Engine {
     /// The store cannot be used.
     pub async fn look_at_keys(&self, connection: &Connection) -> Result<(), AppError> {
         watch::tell(&self.store, &self.clock, &self.config.warnings, connection, Found::NOTHING).await?;
+        self.note_queued();
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::Exit;
 use crate::app::{self, AppError, Asker, Engine, Order, Passed, Settings};
 use crate::clock::Clock;
-use crate::daemon::{self, Drained, Ended, Member, Turn, Turns, Work};
+use crate::daemon::{self, Deliveries, Drained, Ended, Member, Turn, Turns, Work};
 use crate::run::Outcome;
 use crate::systemd::Systemd;
 
@@ -31,6 +31,7 @@ async fn serve(settings: Settings) -> Result<Exit, AppError> {
     engine.refuse_shared_keys()?;
     engine.look_at_secrets();
     let _lock = engine.store.lock_daemon(engine.clock.now()).await?;
+    let couriers = engine.couriers().await?;
     let members = members(&engine).await?;
     let runs_max = engine.config.daemon.runs_max as usize;
     let turns = Turns::new(members, runs_max, JITTER, engine.clock.now());
@@ -43,12 +44,17 @@ async fn serve(settings: Settings) -> Result<Exit, AppError> {
         "daemon started"
     );
     let clock = engine.clock.clone();
+    let deliveries = Deliveries::start(couriers, &clock, &engine.queued());
     let looking = tokio::spawn(look_over_store(Arc::clone(&engine)));
     let pass = move |turn: Turn, cancel| serve_turn(Arc::clone(&engine), turn, cancel);
     let drained = daemon::serve(turns, &clock, &systemd, stops, pass).await;
     looking.abort();
     let runs_cut = match drained {
-        Drained::Whole => 0,
+        Drained::Whole => {
+            deliveries.end().await;
+            0
+        }
+        // Whoever stops the program has waited long enough.
         Drained::Cut(count) => count,
     };
     tracing::info!(event = "daemon_stopped", runs_cut, "daemon stopped");

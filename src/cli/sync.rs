@@ -1,5 +1,7 @@
 //! `sync`: one pass over every connection, or one, then exit: for cron, for a container, by hand.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -10,6 +12,11 @@ use crate::app::{self, AppError, Asker, Engine, Order, Passed, Settings};
 use crate::clock::Clock;
 use crate::config::Connection;
 use crate::run::{Mode, Run};
+
+/// How long the targets of warnings may take together; what is left waits for the next process.
+const DELIVER_MAX: Duration = Duration::from_secs(15);
+/// The same once it is asked to stop.
+const DELIVER_STOPPED_MAX: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Args)]
 #[command(after_help = "Without --full or --incremental a sync is full when schedule_full had a due time \
@@ -56,6 +63,7 @@ async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Sync
     engine.refuse_shared_keys()?;
     engine.look_at_secrets();
     let cancel = app::cancel_on_signal()?;
+    let couriers = engine.couriers().await?;
     let mut synced = Vec::new();
     let mut exits = Vec::new();
     for connection in engine.connections(arguments.connection.as_deref())? {
@@ -63,7 +71,19 @@ async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Sync
         synced.push(one);
         exits.push(exit);
     }
+    tokio::select! {
+        () = app::deliver_once(couriers, DELIVER_MAX) => {}
+        () = stopped(cancel, &engine.clock) => {}
+    }
     Ok((synced, Exit::worst(exits)))
+}
+
+/// A short while after the program is asked to stop.
+async fn stopped(mut cancel: watch::Receiver<bool>, clock: &Clock) {
+    if cancel.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    clock.sleep(DELIVER_STOPPED_MAX).await;
 }
 
 /// One broken connection never keeps the others from their turn.

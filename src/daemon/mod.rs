@@ -4,6 +4,7 @@
 //! A run that stores nothing is logged here, quietly; a run that stores something logs its own closing
 //! line.
 
+mod deliveries;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::quiet::Quiet;
 use crate::run::Outcome;
 use crate::systemd::Systemd;
 
+pub use deliveries::Deliveries;
 pub use signals::listen;
 pub use turns::{Ended, Member, Skipped, Turn, Turns, Work};
 

@@ -1,5 +1,7 @@
 //! Weeks of a watched connection: a real store, and the lines as they are logged.
 
+mod sixty_days;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 

@@ -1,0 +1,34 @@
+//! Warnings on their way to the targets of the configuration.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::{AppError, Engine};
+use crate::deliver::Courier;
+use crate::notify::Notifier;
+
+/// One round to all targets at once, for at most `limit`; what is left waits for the next process.
+pub async fn deliver_once(mut couriers: Vec<Courier>, limit: Duration) {
+    join_all(couriers.iter_mut().map(|courier| courier.round_within(limit))).await;
+}
+
+impl Engine {
+    /// A courier to each target. What waits for targets that are no longer configured is dropped.
+    ///
+    /// # Errors
+    /// The network settings or the store cannot be used.
+    pub async fn couriers(&self) -> Result<Vec<Courier>, AppError> {
+        let targets = &self.config.warnings.targets;
+        let names: Vec<_> = targets.iter().map(|target| &target.name).collect();
+        self.store.keep_targets(&names).await?;
+        if targets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let notifier = Notifier::new(&self.config.network)?;
+        let courier = |target: &_| {
+            Courier::new(self.store.clone(), notifier.clone(), self.clock.clone(), Clone::clone(target))
+        };
+        Ok(targets.iter().map(courier).collect())
+    }
+}
