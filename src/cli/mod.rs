@@ -14,6 +14,7 @@ mod release;
 mod run;
 mod status;
 mod sync;
+mod warnings;
 
 use std::path::PathBuf;
 
@@ -74,6 +75,8 @@ enum Command {
     Keys(keys::Arguments),
     /// Print freshness, last and next runs, and open warnings
     Status,
+    /// Print open warnings, since when, what to do, and who was told
+    Warnings(warnings::Arguments),
     /// Send a test message to the targets of warnings: all, or one
     NotifyTest(notify_test::Arguments),
     /// Accept a changed account, or let held removals go
@@ -111,6 +114,7 @@ impl Cli {
             Command::Check(arguments) => check::run(settings, &arguments, out),
             Command::Keys(arguments) => keys::run(&settings, &arguments, out),
             Command::Status => status::run(&settings, out),
+            Command::Warnings(arguments) => warnings::run(&settings, &arguments, out),
             Command::NotifyTest(arguments) => notify_test::run(&settings, &arguments, out),
             Command::Release(arguments) => release::run(&settings, &arguments, out),
             Command::Config => config::run(&settings, out),

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use chrono::{DateTime, SecondsFormat, Utc};
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
@@ -65,6 +66,12 @@ pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) 
     table.add_rows(rows);
     // The last column is padded too.
     table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+/// An instant as people read it.
+#[must_use]
+pub(super) fn instant(instant: DateTime<Utc>) -> String {
+    instant.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Text without the control characters that could drive a terminal; line ends and tabs stay.

@@ -1,21 +1,21 @@
 //! `status`: how fresh each kind is, the last and the next run, and what is open. Asks no network.
 
 use chrono::{DateTime, Utc};
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::output::table;
+use super::output::{instant, table};
+use super::warnings::{OpenRow, open_text};
 use super::{Exit, Output};
 use crate::app::{self, AppError, Engine, Settings};
 use crate::clock::Clock;
 use crate::config::Connection;
 use crate::run::Run;
 use crate::store::{Freshness, StoreError};
-use crate::warning::OpenWarning;
 
 #[derive(Debug, Serialize)]
 struct Status {
     connections: Vec<ConnectionStatus>,
-    warnings: Vec<WarningStatus>,
+    warnings: Vec<OpenRow>,
 }
 
 #[derive(Debug, Serialize)]
@@ -26,18 +26,6 @@ struct ConnectionStatus {
     next_run: Option<DateTime<Utc>>,
     next_full_run: Option<DateTime<Utc>>,
     kinds: Vec<Freshness>,
-}
-
-#[derive(Debug, Serialize)]
-struct WarningStatus {
-    warning_id: String,
-    severity: &'static str,
-    raised_at: DateTime<Utc>,
-    message: String,
-    /// The facts of the log line (`key`, `expires`, `days_left`).
-    #[serde(serialize_with = "as_map")]
-    facts: Vec<(String, String)>,
-    action: String,
 }
 
 pub(super) fn run(settings: &Settings, out: &Output) -> Result<Exit, AppError> {
@@ -65,7 +53,9 @@ async fn status(settings: &Settings) -> Result<Status, AppError> {
         next_full_run: None,
         kinds: of(&freshness, name),
     }));
-    let warnings = engine.store.open_warnings().await?.into_iter().map(warning_status).collect();
+    let now = engine.clock.now();
+    let open = engine.store.open_warnings().await?;
+    let warnings = open.into_iter().map(|open| OpenRow::of(open, now)).collect();
     Ok(Status { connections, warnings })
 }
 
@@ -85,25 +75,8 @@ async fn connection_status(
     })
 }
 
-/// Facts as an object, in the order of the log line.
-fn as_map<S: Serializer>(facts: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(facts.iter().map(|(name, value)| (name, value)))
-}
-
 fn of(freshness: &[Freshness], connection: &str) -> Vec<Freshness> {
     freshness.iter().filter(|row| row.connection == connection).cloned().collect()
-}
-
-fn warning_status(open: OpenWarning) -> WarningStatus {
-    let OpenWarning { warning, raised_at, .. } = open;
-    WarningStatus {
-        warning_id: warning.id.to_string(),
-        severity: warning.severity.as_str(),
-        raised_at,
-        message: warning.message,
-        facts: warning.fields,
-        action: warning.action,
-    }
 }
 
 fn to_text(status: &Status) -> String {
@@ -114,16 +87,7 @@ fn to_text(status: &Status) -> String {
     if status.warnings.is_empty() {
         return text + "no open warnings\n";
     }
-    for warning in &status.warnings {
-        let WarningStatus { warning_id, severity, raised_at, message, facts, action } = warning;
-        text +=
-            &format!("{} {warning_id} since {}: {message}\n", severity.to_uppercase(), instant(*raised_at));
-        let facts: Vec<String> = facts.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        if !facts.is_empty() {
-            text += &format!("  {}\n", facts.join(" "));
-        }
-        text += &format!("  do: {action}\n");
-    }
+    text.extend(status.warnings.iter().map(open_text));
     text
 }
 
@@ -171,8 +135,4 @@ fn unproven(row: &Freshness) -> &'static str {
 /// A stored instant as it reads best; as it stands where it is none.
 fn to_the_second(stored: &str) -> String {
     stored.parse().map_or_else(|_| stored.to_owned(), instant)
-}
-
-fn instant(instant: DateTime<Utc>) -> String {
-    instant.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
