@@ -18,6 +18,8 @@ impl KindName {
     pub const SCORECARDS: &'static str = "scorecards";
     /// The kind whose elements carry series of values.
     pub const MEASURES: &'static str = "measures";
+    /// The kind that the mapped user is one of.
+    pub const USERS: &'static str = "users";
 
     /// Takes a checked name; `config` has refused anything but `a-z`, `0-9` and `_`.
     #[must_use]

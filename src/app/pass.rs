@@ -14,7 +14,8 @@ use crate::cycle::{self, Job, Notices, Progress, Report};
 use crate::key::{Key, KeyPair};
 use crate::run::{Counts, Mode, Outcome, Run};
 use crate::warning::{Event, Severity, Warning, WarningId};
-use crate::watch::{self, Found, Standing};
+use crate::watch::stale::{self, Staleness};
+use crate::watch::{self, Found, Standing, discovery, skew};
 
 /// Who asks for a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,7 @@ impl Engine {
         let mut report = cycle::run(&job, mode).instrument(span).await?;
         self.note_refusal(connection, &pair, &report.run);
         self.refresh_views(connection, &mut report).await;
+        self.look_around(connection, &mut report).await?;
         let standing = self.tell(connection, &report).await?;
         if asker == Asker::Command || matches!(report.run.outcome, Some(Outcome::Ok | Outcome::Partial)) {
             // What stores nothing is logged by the daemon, quietly.
@@ -136,6 +138,17 @@ impl Engine {
         }
     }
 
+    /// Adds what shows only beside a run: fields that have columns now, kinds that are stale.
+    async fn look_around(&self, connection: &Connection, report: &mut Report) -> Result<(), AppError> {
+        let (store, now) = (&self.store, self.clock.now());
+        let notices = &mut report.notices;
+        notices.hold.extend(discovery::look(store, &connection.name, report.run.id, now).await?);
+        let Staleness { hold, examined } = stale::look(store, connection, &notices.hold, now).await?;
+        notices.hold.extend(hold);
+        notices.examined.extend(examined);
+        Ok(())
+    }
+
     /// Tells people what the run found and how the key stands.
     async fn tell(&self, connection: &Connection, report: &Report) -> Result<Standing, AppError> {
         let still_works = match report.run.outcome {
@@ -143,7 +156,8 @@ impl Engine {
             Some(Outcome::Ok | Outcome::Partial) => Some(true),
             _ => None,
         };
-        let Notices { hold, examined, unavailable, rejected, single_reads } = &report.notices;
+        let Notices { hold, examined, unavailable, rejected, single_reads, mapped_user_unknown } =
+            &report.notices;
         for (kind, reason) in unavailable {
             let connection = &connection.name;
             tracing::info!(event = "kind_unavailable", %connection, %kind, reason, "kind is unavailable");
@@ -156,7 +170,11 @@ impl Engine {
             let connection = &connection.name;
             tracing::info!(event = "single_reads", %connection, %kind, text, "single reads");
         }
-        let clock = self.clock_of(report);
+        if let Some(text) = mapped_user_unknown {
+            let connection = &connection.name;
+            tracing::info!(event = "mapped_user_unknown", %connection, text, "mapped user cannot be looked for");
+        }
+        let clock = self.clock_of(connection, report).await?;
         let found = Found { hold, examined, still_works };
         let standing = watch::tell(&self.store, &clock, &self.config.warnings, connection, found).await?;
         self.note_queued();
@@ -164,20 +182,24 @@ impl Engine {
     }
 
     /// Days are counted by the server's clock where ours is more than 5 minutes off.
-    fn clock_of(&self, report: &Report) -> Clock {
-        let ours = self.clock.now();
-        match report.server_time.filter(|server| (*server - ours).abs() > SKEW_MAX) {
-            Some(server) => Clock::hurried(server),
-            None => self.clock.clone(),
-        }
+    async fn clock_of(&self, connection: &Connection, report: &Report) -> Result<Clock, AppError> {
+        Ok(match report.server_ahead {
+            Some(ahead) if ahead.abs() > cycle::SKEW_MAX => Clock::hurried(self.clock.now() + ahead),
+            Some(_) => self.clock.clone(),
+            None => skew::put_right(&self.store, &self.clock, &connection.name).await?,
+        })
     }
 
-    /// Looks at nothing but the key's date: between runs.
+    /// Looks at what time alone brings about, between runs: the key's date, and kinds that are stale.
     ///
     /// # Errors
     /// The store cannot be used.
     pub async fn look_at_keys(&self, connection: &Connection) -> Result<(), AppError> {
-        watch::tell(&self.store, &self.clock, &self.config.warnings, connection, Found::NOTHING).await?;
+        let stale = stale::look(&self.store, connection, &[], self.clock.now()).await?;
+        let (hold, examined) = (Vec::from_iter(stale.hold), Vec::from_iter(stale.examined));
+        let found = Found { hold: &hold, examined: &examined, ..Found::NOTHING };
+        let clock = skew::put_right(&self.store, &self.clock, &connection.name).await?;
+        watch::tell(&self.store, &clock, &self.config.warnings, connection, found).await?;
         self.note_queued();
         Ok(())
     }
@@ -193,9 +215,6 @@ impl Engine {
         Ok(())
     }
 }
-
-/// More than this apart, day counts go by the server's clock.
-const SKEW_MAX: TimeDelta = TimeDelta::minutes(5);
 
 /// The one line of a run. Its last fields tell of the key, so that the log of any single day tells.
 fn closing_line(run: &Run, standing: &Standing) {

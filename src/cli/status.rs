@@ -25,6 +25,10 @@ struct ConnectionStatus {
     last_run: Option<Run>,
     next_run: Option<DateTime<Utc>>,
     next_full_run: Option<DateTime<Utc>>,
+    /// As declared.
+    mapped_user: Option<String>,
+    /// Scorecards that the mapped user sees, as accepted.
+    scorecards_visible: Option<usize>,
     kinds: Vec<Freshness>,
 }
 
@@ -51,6 +55,8 @@ async fn status(settings: &Settings) -> Result<Status, AppError> {
         last_run: None,
         next_run: None,
         next_full_run: None,
+        mapped_user: None,
+        scorecards_visible: None,
         kinds: of(&freshness, name),
     }));
     let now = engine.clock.now();
@@ -65,12 +71,15 @@ async fn connection_status(
     freshness: &[Freshness],
 ) -> Result<ConnectionStatus, StoreError> {
     let now = engine.clock.now();
+    let account = engine.store.account(&connection.name).await?;
     Ok(ConnectionStatus {
         connection: connection.name.to_string(),
         is_configured: true,
         last_run: engine.store.last_run(&connection.name, None).await?,
         next_run: Some(connection.schedule.next_after(now)),
         next_full_run: Some(connection.schedule_full.next_after(now)),
+        mapped_user: connection.mapped_user.clone(),
+        scorecards_visible: account.map(|account| account.accepted.len()),
         kinds: of(freshness, connection.name.as_str()),
     })
 }
@@ -108,6 +117,10 @@ fn connection_text(status: &ConnectionStatus) -> String {
     }
     if let (Some(next), Some(full)) = (status.next_run, status.next_full_run) {
         text += &format!("  next run {}, next full run {}\n", instant(next), instant(full));
+    }
+    if let Some(count) = status.scorecards_visible {
+        let user = status.mapped_user.as_deref().unwrap_or("the mapped user");
+        text += &format!("  {user} sees {count} scorecards\n");
     }
     let rows = status.kinds.iter().map(|row| {
         vec![

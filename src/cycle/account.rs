@@ -1,10 +1,9 @@
 //! The door and the identity gate: whether this run may write at all.
 
-use super::Pass;
 use super::failure::Stop;
-use crate::element::ElementId;
+use super::{Pass, skew};
 use crate::gate::{self, Account, Passage};
-use crate::kind::{Kind, KindName};
+use crate::kind::Kind;
 use crate::memory::KindMemory;
 use crate::pull::{Ask, PullError, Pulled, Single, Source};
 use crate::run::Mode;
@@ -19,9 +18,11 @@ impl<S: Source> Pass<'_, S> {
     pub(super) async fn open_door(&mut self) -> Result<(), Stop> {
         let store = self.job.store;
         let name = &self.job.connection.name;
+        let asked_at = self.job.clock.now();
         match self.or_stop(self.job.source.door()).await? {
             Ok(door) => {
-                self.server_time = door.server_time;
+                let now = self.job.clock.now();
+                self.server_ahead = door.server_time.map(|server| skew::between(asked_at, server, now));
                 self.record_doors_closed(0).await
             }
             Err(PullError::DoorClosed(text)) => {
@@ -29,7 +30,11 @@ impl<S: Source> Pass<'_, S> {
                 self.record_doors_closed(before + 1).await?;
                 Err(if before == 0 { Stop::DoorClosed(text) } else { Stop::Refused(text) })
             }
-            Err(error) => Err(error.into()),
+            Err(error) => {
+                // Only two in a row mean a refused key.
+                self.record_doors_closed(0).await?;
+                Err(error.into())
+            }
         }
     }
 
@@ -75,25 +80,7 @@ impl<S: Source> Pass<'_, S> {
             Passage::Ask => self.ask_stored_elements(account.as_ref()).await?,
         }
         self.is_let_in = true;
-        self.accept(account.as_ref()).await
-    }
-
-    /// The accepted set follows what is visible, at each full run and at the first one after a release.
-    ///
-    /// What is behind a scorecard that appeared was not edited because of that, so only a full run sees
-    /// it: an incremental run that finds the set changed asks for one.
-    async fn accept(&mut self, account: Option<&Account>) -> Result<(), Stop> {
-        self.needs_full |=
-            self.mode == Mode::Incremental && account.is_some_and(|account| account.accepted != self.visible);
-        let base_url = self.job.connection.base_url.as_str();
-        let is_same = |account: &Account| {
-            account.accepted == self.visible && account.base_url == base_url && !account.is_released
-        };
-        let follows = self.mode == Mode::Full || account.is_none_or(|account| account.is_released);
-        if self.id.is_some() && follows && !account.is_some_and(is_same) {
-            self.job.store.accept(&self.job.connection.name, base_url, &self.visible).await?;
-        }
-        Ok(())
+        self.accept(account.as_ref(), scorecards).await
     }
 
     /// With one or two accepted scorecards, all out of sight: the account is the same if some stored
@@ -101,8 +88,9 @@ impl<S: Source> Pass<'_, S> {
     async fn ask_stored_elements(&self, account: Option<&Account>) -> Result<(), Stop> {
         let name = &self.job.connection.name;
         let mut unclear = None;
-        for (kind, id, stored) in self.job.store.names(name, ASKED_MAX).await? {
-            match self.ask_stored_element(&kind, id).await? {
+        let kinds = &self.job.connection.kinds;
+        for (kind, id, stored) in self.job.store.names(name, kinds, ASKED_MAX).await? {
+            match self.or_stop(self.job.source.read(kind, id)).await?? {
                 Single::Readable { name: Some(name), .. } if name == stored => return Ok(()),
                 Single::Unclear(what) => unclear = Some(what),
                 _ => {}
@@ -114,13 +102,5 @@ impl<S: Source> Pass<'_, S> {
         }
         let accepted = account.map_or(0, |account| account.accepted.len());
         Err(Stop::AccountChanged(gate::lost(accepted, 0)))
-    }
-
-    /// Reads one stored element; one of a kind that is no longer configured tells nothing.
-    async fn ask_stored_element(&self, kind: &KindName, id: ElementId) -> Result<Single, Stop> {
-        let Some(kind) = self.job.connection.kinds.iter().find(|known| known.name == *kind) else {
-            return Ok(Single::Absent);
-        };
-        Ok(self.or_stop(self.job.source.read(kind, id)).await??)
     }
 }

@@ -8,13 +8,16 @@ mod details;
 mod due;
 mod evidence;
 mod failure;
+mod mapped_user;
 mod notices;
 mod settle;
 mod singles;
+mod skew;
 #[cfg(test)]
 mod tests;
+mod visibility;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
@@ -30,6 +33,7 @@ use crate::trust;
 
 use failure::Stop;
 pub use notices::Notices;
+pub use skew::SKEW_MAX;
 
 /// Elements with the cursor's own stamp that an incremental pull must bring back, at most.
 const EXPECTED_MAX: u32 = 20;
@@ -71,8 +75,8 @@ pub struct Report {
     pub run: Run,
     /// What a person must act on, and what this run looked at.
     pub notices: Notices,
-    /// The server's clock, as far as the door told it.
-    pub server_time: Option<DateTime<Utc>>,
+    /// How far the server's clock is ahead of ours, if the door told its time.
+    pub server_ahead: Option<TimeDelta>,
 }
 
 /// What would change in one kind: what `plan` prints and a run stores.
@@ -109,7 +113,12 @@ async fn run_sparing<S: Source>(
     let mut pass = Pass { all_up_to, ..Pass::new(job, Some(id), mode, started_at) };
     match pass.walk().await {
         Err(Stop::Store(error)) => Err(error),
-        end => pass.finish(end.err()).await,
+        Ok(()) => {
+            let mut report = pass.finish(None).await?;
+            mapped_user::look(job, &mut report).await?;
+            Ok(report)
+        }
+        Err(stop) => pass.finish(Some(stop)).await,
     }
 }
 
@@ -135,7 +144,7 @@ struct Pass<'a, S> {
     id: Option<RunId>,
     mode: Mode,
     started_at: DateTime<Utc>,
-    server_time: Option<DateTime<Utc>>,
+    server_ahead: Option<TimeDelta>,
     /// Whether the gate was open: the key works, and the account is the accepted one.
     is_let_in: bool,
     /// The scorecards visible in this run, ascending.
@@ -159,7 +168,7 @@ impl<'a, S: Source> Pass<'a, S> {
             id,
             mode,
             started_at,
-            server_time: None,
+            server_ahead: None,
             is_let_in: false,
             visible: Vec::new(),
             canaries: None,
@@ -270,6 +279,9 @@ impl<'a, S: Source> Pass<'a, S> {
         if self.is_let_in {
             notices.arrived(connection);
         }
+        if let Some(ahead) = self.server_ahead {
+            notices.clock(connection, ahead);
+        }
         if let Some(stop) = &stop {
             notices.stopped(self.job.connection, stop);
         }
@@ -288,7 +300,7 @@ impl<'a, S: Source> Pass<'a, S> {
         for kind in &run.kinds {
             run.counts.add(&kind.counts);
         }
-        Report { run, notices, server_time: self.server_time }
+        Report { run, notices, server_ahead: self.server_ahead }
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Notices {
     pub rejected: Vec<(KindName, String)>,
     /// Kinds whose single reads have something to say that is no failure: said once a run.
     pub single_reads: Vec<(KindName, String)>,
+    /// Why it cannot be told whether the mapped user is there, when that is new: said once.
+    pub mapped_user_unknown: Option<String>,
 }
 
 impl Notices {
@@ -196,7 +198,7 @@ impl Notices {
     }
 }
 
-fn id(event: Event, connection: &ConnectionName, subject: &str) -> WarningId {
+pub(super) fn id(event: Event, connection: &ConnectionName, subject: &str) -> WarningId {
     WarningId { event, connection: connection.clone(), subject: subject.to_owned() }
 }
 

@@ -15,7 +15,7 @@ use crate::plan::{Operation, Plan, Verdicts};
 use crate::pull::{Pulled, Source};
 use crate::run::{Counts, KindOutcome, KindRun, Mode, RunId};
 use crate::snapshot::Extent;
-use crate::store::KindCommit;
+use crate::store::{Committed, KindCommit, RejectedRow};
 use crate::trust;
 
 impl<S: Source> Pass<'_, S> {
@@ -118,8 +118,7 @@ impl<S: Source> Pass<'_, S> {
         let committed = store.commit_kind(commit).await?;
         let rejected = store.rejected(name, &kind.name).await?;
         kind_run.counts = committed.counts;
-        // Rows that are rejected run after run are a standing notice and no longer part of the outcome.
-        kind_run.counts.rejected = rejected.iter().filter(|row| !row.is_standing()).count() as u64;
+        kind_run.counts.rejected = self.rejected_against(&rejected, &committed);
         // An incremental run lists a kind without a filter again and again: there a full one adds nothing.
         let is_listed_again = self.mode == Mode::Incremental && !trust::has_filter(kind, &memory, commit_at);
         self.needs_full |= pulled.has_shifted && !is_listed_again;
@@ -127,6 +126,16 @@ impl<S: Source> Pass<'_, S> {
         self.notices.settled(name, weighed, &rejected, &committed);
         self.kinds.push(kind_run);
         Ok(())
+    }
+
+    /// Rejected rows that keep this run from being ok. For a full run those that are not yet a standing
+    /// notice; for an incremental one, which comes again within minutes, those that no run has told yet.
+    fn rejected_against(&self, rejected: &[RejectedRow], committed: &Committed) -> u64 {
+        let count = match self.mode {
+            Mode::Full => rejected.iter().filter(|row| !row.is_standing()).count(),
+            Mode::Incremental => committed.rejected_new.len(),
+        };
+        count as u64
     }
 }
 

@@ -217,6 +217,9 @@ pub fn say(
     }
 }
 
+/// The server's clock is told in whole seconds, so an instant told by it may lie a little ahead.
+const WOBBLE_MAX: TimeDelta = TimeDelta::minutes(1);
+
 /// A time in the future is a clock that was set back: it counts as due.
 fn is_reminder_due(
     open: &OpenWarning,
@@ -228,7 +231,7 @@ fn is_reminder_due(
     let OpenWarning { said_at, raised_at, .. } = *open;
     let day = |instant: DateTime<Utc>| instant.with_timezone(&zone).date_naive();
     let days = (day(now) - day(said_at)).num_days();
-    let is_ahead = said_at > now;
+    let is_ahead = said_at - now > WOBBLE_MAX;
     match fact.id.event {
         Event::KeyExpiring => is_daily(fact) && (is_ahead || days != 0),
         Event::KeyExpired => is_ahead || days != 0,

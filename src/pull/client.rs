@@ -20,7 +20,7 @@ pub use crate::pull::keyring::Reread;
 use crate::pull::query::{At, Query};
 use crate::pull::room::Room;
 use crate::pull::transport::{Answer, Failure, NoAnswer, Transport};
-use crate::pull::{Ask, Door, PullError, Pulled, Single, Source, door, incremental, pages, reads};
+use crate::pull::{Ask, Door, PullError, Pulled, Single, Source, door, incremental, pages, reads, users};
 use crate::retry;
 use crate::run::Mode;
 use crate::snapshot::Extent;
@@ -355,5 +355,9 @@ impl Source for Client {
 
     async fn measure_data(&self, id: ElementId) -> Result<Single, PullError> {
         self.scrub_single(reads::measure_data(self, id).await)
+    }
+
+    async fn users_with(&self, users: &Kind, email: &str) -> Result<Vec<String>, PullError> {
+        users::with_email(self, users, email).await.map_err(|error| self.scrub(error))
     }
 }

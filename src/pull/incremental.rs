@@ -165,8 +165,11 @@ impl Changes<'_> {
 
     fn take(&mut self, query: Query, answer: &Answer, list: &List<'_>) -> Result<Step, PullError> {
         if self.gather.is_none() {
-            let remembered = self.ask.memory.id_field.as_deref();
-            let Some(id_field) = settle_id_field(&list.rows, self.ask.kind, remembered) else {
+            // A few rows settle nothing: most of them may be the odd ones. If the field is another now,
+            // nothing that must come back does, and the full pull that follows settles it.
+            let remembered = self.ask.memory.id_field.clone();
+            let settled = remembered.or_else(|| settle_id_field(&list.rows, self.ask.kind, None));
+            let Some(id_field) = settled else {
                 return Ok(Step::Odd("rows without an id".into()));
             };
             let server_now = answer.date.unwrap_or_else(|| self.client.clock.now());

@@ -16,6 +16,7 @@ mod room;
 mod stamps;
 mod totals;
 mod transport;
+mod users;
 
 use std::future::Future;
 
@@ -178,6 +179,17 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As [`Source::read`].
     fn measure_data(&self, id: ElementId) -> impl Future<Output = Result<Single, PullError>> + Send;
+
+    /// Looks for the user with an e-mail address by one request: the addresses of whoever came, which
+    /// may be others, or nobody although there is such a user.
+    ///
+    /// # Errors
+    /// [`PullError`], by what to do about it.
+    fn users_with(
+        &self,
+        users: &Kind,
+        email: &str,
+    ) -> impl Future<Output = Result<Vec<String>, PullError>> + Send;
 }
 
 #[cfg(test)]

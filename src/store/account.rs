@@ -4,12 +4,12 @@
 use chrono_tz::Tz;
 use rusqlite::{Connection, OptionalExtension};
 
-use super::sqlite::unreadable;
+use super::sqlite::{Fault, unreadable};
 use super::{HELD_VALUES, Store, StoreError, runs};
 use crate::element::ElementId;
 use crate::gate::Account;
 use crate::key::Key;
-use crate::kind::KindName;
+use crate::kind::Kind;
 use crate::name::ConnectionName;
 
 impl Store {
@@ -35,14 +35,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Self::Sqlite(db) = self;
         db.write(format_args!("accept the account of {connection}"), |sql| {
-            let accepted = serde_json::to_string(visible)?;
-            sql.execute(
-                "INSERT INTO connections (name, base_url, accepted) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (name) DO UPDATE SET base_url = ?2, accepted = ?3, is_released = 0
-                 WHERE base_url IS NOT ?2 OR accepted IS NOT ?3 OR is_released <> 0",
-                (connection.as_str(), base_url, accepted),
-            )?;
-            Ok(())
+            accept(sql, connection, base_url, visible)
         })
     }
 
@@ -134,7 +127,8 @@ impl Store {
         db.write(format_args!("record the keys of {connection}"), |sql| {
             sql.execute(
                 "INSERT INTO connections (name, mapped_user, timezone) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (name) DO UPDATE SET mapped_user = ?2, timezone = ?3
+                 ON CONFLICT (name) DO UPDATE SET mapped_user = ?2, timezone = ?3,
+                   mapped_user_looked_at = CASE WHEN mapped_user IS ?2 THEN mapped_user_looked_at END
                  WHERE mapped_user IS NOT ?2 OR timezone IS NOT ?3",
                 (connection.as_str(), mapped_user, timezone.name()),
             )?;
@@ -142,29 +136,53 @@ impl Store {
         })
     }
 
-    /// At most `limit` elements that people see, with their names, scorecards last: what the gate asks
-    /// for directly when an account has too few scorecards to judge by.
+    /// At most `limit` elements of these kinds that people see, with their names, scorecards last: what
+    /// the gate asks for directly when an account has too few scorecards to judge by.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn names(
+    pub async fn names<'k>(
         &self,
         connection: &ConnectionName,
+        kinds: &'k [Kind],
         limit: u32,
-    ) -> Result<Vec<(KindName, ElementId, String)>, StoreError> {
+    ) -> Result<Vec<(&'k Kind, ElementId, String)>, StoreError> {
         let Self::Sqlite(db) = self;
+        let names: Vec<&str> = kinds.iter().map(|kind| kind.name.as_str()).collect();
         db.read(format_args!("read names of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT kind, id, name FROM elements
                  WHERE connection = ?1 AND state = 'present' AND name <> ''
-                 ORDER BY kind = 'scorecards', changed_at DESC, id LIMIT ?2",
+                   AND kind IN (SELECT value FROM json_each(?2))
+                 ORDER BY kind = 'scorecards', changed_at DESC, id LIMIT ?3",
             )?;
-            let rows = statement.query_map((connection.as_str(), limit), |row| {
-                Ok((KindName::new(row.get_ref(0)?.as_str()?), ElementId(row.get(1)?), row.get(2)?))
+            let kinds_asked = serde_json::to_string(&names)?;
+            let rows = statement.query_map((connection.as_str(), kinds_asked, limit), |row| {
+                let name = row.get_ref(0)?.as_str()?;
+                let kind = kinds.iter().find(|kind| kind.name.as_str() == name);
+                let kind = kind.ok_or_else(|| unreadable(format!("kind {name} was not asked for")))?;
+                Ok((kind, ElementId(row.get(1)?), row.get(2)?))
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
+}
+
+/// Keeps the accepted account, if it differs.
+pub(super) fn accept(
+    sql: &Connection,
+    connection: &ConnectionName,
+    base_url: &str,
+    visible: &[ElementId],
+) -> Result<(), Fault> {
+    let accepted = serde_json::to_string(visible)?;
+    sql.execute(
+        "INSERT INTO connections (name, base_url, accepted) VALUES (?1, ?2, ?3)
+         ON CONFLICT (name) DO UPDATE SET base_url = ?2, accepted = ?3, is_released = 0
+         WHERE base_url IS NOT ?2 OR accepted IS NOT ?3 OR is_released <> 0",
+        (connection.as_str(), base_url, accepted),
+    )?;
+    Ok(())
 }
 
 fn account(sql: &Connection, connection: &ConnectionName) -> rusqlite::Result<Option<Account>> {

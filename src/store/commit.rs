@@ -52,6 +52,7 @@ fn apply(sql: &Transaction<'_>, commit: &KindCommit<'_>) -> Result<Committed, Fa
         sql,
         commit,
         known: Known::load(sql, connection, writer.kind, "doc", &writer.now)?,
+        was_complete: memory::stored(sql, connection, &kind.name)?.ever_complete,
         writer: &writer,
         unstamped: 0,
         changed: HashMap::new(),
@@ -120,6 +121,8 @@ struct Writing<'a> {
     commit: &'a KindCommit<'a>,
     writer: &'a Writer<'a>,
     known: Known<'a>,
+    /// Whether the kind was ever pulled completely before: fields it shows only now are news.
+    was_complete: bool,
     /// Elements that changed while their `lastEdited` did not.
     unstamped: u64,
     /// In how many updated elements each field changed.
@@ -128,11 +131,11 @@ struct Writing<'a> {
 
 impl Writing<'_> {
     fn write(&mut self, write: Write) -> Result<Written, Fault> {
-        let Self { sql, commit, writer, .. } = *self;
+        let Self { sql, commit, writer, was_complete, .. } = *self;
         let entry = commit.snapshot.entries[write.entry];
         let after = commit.spool.read(entry.span)?;
         let columns = tolerate::columns(&after);
-        self.known.note(sql, &after)?;
+        self.known.note(sql, &after, || Ok(was_complete))?;
         if write.operation == Operation::Insert {
             insert(sql, writer, &entry, &after, &columns)?;
             writer.log(sql, entry.id, Operation::Insert, None)?;

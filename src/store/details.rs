@@ -65,6 +65,8 @@ impl Store {
             let mut changed = Vec::new();
             for read in reads {
                 asked(sql, &writer, read)?;
+            }
+            for read in reads {
                 let Some(document) = &read.document else { continue };
                 if keep_detail(sql, &writer, kind, &mut known, read.id, document)? {
                     changed.push(read.id);
@@ -112,7 +114,7 @@ fn keep_detail(
     if before.is_some() && fields.is_empty() {
         return Ok(false);
     }
-    known.note(sql, after)?;
+    known.note(sql, after, || Ok(before.is_some() || is_read_through(sql, writer)?))?;
     sql.prepare_cached(
         "UPDATE elements SET detail = ?4, changed_at = CASE WHEN detail IS NULL THEN changed_at ELSE ?5 END
          WHERE kind = ?1 AND connection = ?2 AND id = ?3",
@@ -122,4 +124,18 @@ fn keep_detail(
         writer.log_fields(sql, id, Operation::Update, &fields)?;
     }
     Ok(before.is_some())
+}
+
+/// Whether an earlier run read details of this kind, and no element waits for its first read any more:
+/// what shows only now was not there then.
+fn is_read_through(sql: &Connection, writer: &Writer<'_>) -> rusqlite::Result<bool> {
+    sql.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM run_reads
+             WHERE connection = ?1 AND kind = ?2 AND part = ?3 AND run < ?4)
+           AND NOT EXISTS (SELECT 1 FROM elements AS e
+             WHERE e.connection = ?1 AND e.kind = ?2 AND e.state = 'present'
+               AND NOT EXISTS (SELECT 1 FROM run_reads AS r WHERE r.connection = e.connection
+                 AND r.kind = e.kind AND r.part = ?3 AND r.id = e.id))",
+    )?
+    .query_row((writer.connection.as_str(), writer.kind, writer.part, writer.run.0), |row| row.get(0))
 }

@@ -41,8 +41,14 @@ impl<'a> Known<'a> {
         Ok(Self { connection, kind, part, now, typed })
     }
 
-    /// Notes the fields of a document that were not known.
-    pub(super) fn note(&mut self, sql: &Connection, document: &str) -> rusqlite::Result<()> {
+    /// Notes the fields of a document that were not known. `is_news` is asked once there is one: whether
+    /// people are to be told.
+    pub(super) fn note(
+        &mut self,
+        sql: &Connection,
+        document: &str,
+        is_news: impl Fn() -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<()> {
         for (field, json_type) in tolerate::fields(document) {
             let count = self.typed.len();
             let is_typed = json_type != "null";
@@ -64,8 +70,9 @@ impl<'a> Known<'a> {
                 Entry::Vacant(_) if count >= FIELDS_MAX => {}
                 Entry::Vacant(new) => {
                     sql.prepare_cached(
-                        "INSERT INTO fields (connection, kind, field, json_type, part, first_seen_at)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                        "INSERT INTO fields
+                           (connection, kind, field, json_type, part, first_seen_at, is_news)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     )?
                     .execute((
                         self.connection.as_str(),
@@ -74,6 +81,7 @@ impl<'a> Known<'a> {
                         json_type,
                         self.part,
                         self.now,
+                        is_news()?,
                     ))?;
                     new.insert(is_typed);
                 }

@@ -47,10 +47,7 @@ impl Store {
     ) -> Result<KindMemory, StoreError> {
         let Self::Sqlite(db) = self;
         db.read(format_args!("read what is remembered of {kind} of {connection}"), |sql| {
-            Ok(match stored_memory(sql, connection, kind)? {
-                Some(text) => serde_json::from_str(&text)?,
-                None => KindMemory::default(),
-            })
+            stored(sql, connection, kind)
         })
     }
 
@@ -172,14 +169,17 @@ impl Store {
     }
 }
 
-fn stored_memory(
+/// What is remembered of a kind; the default before its first run.
+pub(super) fn stored(
     sql: &Connection,
     connection: &ConnectionName,
     kind: &KindName,
-) -> rusqlite::Result<Option<String>> {
-    sql.prepare_cached("SELECT memory FROM cursors WHERE connection = ?1 AND kind = ?2")?
+) -> Result<KindMemory, Fault> {
+    let text: Option<String> = sql
+        .prepare_cached("SELECT memory FROM cursors WHERE connection = ?1 AND kind = ?2")?
         .query_row((connection.as_str(), kind.as_str()), |row| row.get(0))
-        .optional()
+        .optional()?;
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default())
 }
 
 fn missing(sql: &Connection, connection: &ConnectionName, kind: &KindName) -> rusqlite::Result<Vec<Missing>> {

@@ -6,6 +6,7 @@
 //! `run_reads`). The promises are methods of [`Store`], one file a subject.
 
 mod account;
+mod ages;
 mod changes;
 mod columns;
 mod commit;
@@ -15,7 +16,9 @@ mod elements;
 mod fields;
 mod freshness;
 mod lock;
+mod mapped_user;
 mod memory;
+mod news;
 mod prune;
 mod reads;
 mod runs;
@@ -25,6 +28,7 @@ mod sqlite;
 pub(crate) mod tests;
 mod values;
 mod views;
+mod visibility;
 mod volatile;
 mod warnings;
 
@@ -41,13 +45,16 @@ use crate::run::{KindRun, RunId};
 use crate::snapshot::{Rejected, Snapshot};
 use crate::spool::Spool;
 
+pub use ages::KindAge;
 pub use changes::ChangeRow;
 pub use commit::Committed;
 pub use deliveries::{Again, Delivery, GivenUp, Waiting};
 pub use details::{Part, Read};
 pub use freshness::Freshness;
 pub use lock::{ConnectionLock, DaemonLock};
+pub use mapped_user::MappedUserLook;
 pub use memory::RejectedRow;
+pub use news::NewField;
 pub use reads::ReadState;
 pub use sqlite::Sqlite;
 pub use values::{HELD_VALUES, ValuesDone};

@@ -321,4 +321,11 @@ CREATE TABLE deliveries (
 );
 CREATE INDEX deliveries_waiting ON deliveries (target, id) WHERE delivered_at IS NULL AND abandoned_at IS NULL;
 CREATE INDEX deliveries_warning ON deliveries (warning, target);
+
+-- When the mapped user was last looked for, and why that told nothing.
+ALTER TABLE connections ADD COLUMN mapped_user_looked_at TEXT;
+ALTER TABLE connections ADD COLUMN mapped_user_unknown TEXT;
+
+-- Whether people are still to be told that a field was discovered.
+ALTER TABLE fields ADD COLUMN is_news INTEGER NOT NULL DEFAULT 0;
 ";

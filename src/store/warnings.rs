@@ -204,8 +204,9 @@ fn open_row(sql: &Connection, id: &WarningId) -> rusqlite::Result<Option<(i64, D
     .optional()
 }
 
-/// Stores a warning as it is now; writes only what differs.
-fn bring_up_to_date(sql: &Connection, warning: &Warning, now: DateTime<Utc>) -> Result<(), Fault> {
+/// Stores a warning as it is now, a new one as not yet said; writes only what differs. Also for whatever
+/// must stand or fall with the fact that the warning tells of.
+pub(super) fn bring_up_to_date(sql: &Connection, warning: &Warning, now: DateTime<Utc>) -> Result<(), Fault> {
     let Warning { id, severity, level, message, action, fields } = warning;
     sql.prepare_cached(
         "INSERT INTO warnings (connection, event, subject, severity, level, message, action, fields,

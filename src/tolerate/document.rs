@@ -34,6 +34,14 @@ pub fn columns(document: &str) -> Columns {
     }
 }
 
+/// A document's `email`, where that is an address.
+#[must_use]
+pub fn email(document: &str) -> Option<String> {
+    let members = members(document);
+    let text = scalar(member(&members, "email")?.value)?;
+    text.contains('@').then(|| text.trim().to_owned())
+}
+
 /// A top-level field that differs between two documents; values are JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldChange {

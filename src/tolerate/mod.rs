@@ -15,7 +15,7 @@ mod tests;
 
 pub use body::{Body, List, body, single};
 pub use clean::{Cleaned, clean};
-pub use document::{Columns, FieldChange, changed_fields, columns, fields};
+pub use document::{Columns, FieldChange, changed_fields, columns, email, fields};
 pub use row::{Row, choose_id_field, document, row};
 
 pub use crate::fingerprint::DEPTH_MAX;

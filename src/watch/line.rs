@@ -28,7 +28,7 @@ macro_rules! log {
             $level,
             $warning,
             [key expires days_left mapped_user kind held still_works],
-            [setting usable_through first_run_after]
+            [setting usable_through first_run_after lost came elements fields seconds our_clock kinds complete_as_of]
         )
     };
 }

@@ -5,7 +5,10 @@
 //! A line is logged before it is marked as said: after a crash it may come again with the same
 //! `warning_id`, never be lost.
 
+pub mod discovery;
 mod line;
+pub mod skew;
+pub mod stale;
 mod telling;
 #[cfg(test)]
 mod tests;

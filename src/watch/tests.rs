@@ -1,5 +1,6 @@
 //! Weeks of a watched connection: a real store, and the lines as they are logged.
 
+mod looks;
 mod sixty_days;
 
 use std::path::Path;

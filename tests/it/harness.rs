@@ -31,6 +31,8 @@ pub(super) struct Setup {
     pub(super) removals_max: &'static str,
     pub(super) measure_data: &'static str,
     pub(super) details: &'static str,
+    /// Kinds besides scorecards; empty: all.
+    pub(super) kinds: &'static [&'static str],
     pub(super) access_key: String,
     pub(super) secret_key: String,
     pub(super) expires: Option<NaiveDate>,
@@ -46,6 +48,7 @@ impl Setup {
             removals_max: "10%",
             measure_data: "changed",
             details: "auto",
+            kinds: &[],
             access_key: World::ACCESS_KEY.to_owned(),
             secret_key: World::SECRET_KEY.to_owned(),
             expires: NaiveDate::from_ymd_opt(2099, 12, 31),
@@ -91,6 +94,10 @@ impl Bench {
     fn write_config(&self) {
         let Setup { page_size, concurrency, removals_max, measure_data, details, .. } = &self.setup;
         let expires = self.setup.expires.map_or_else(String::new, |date| format!("expires = {date}"));
+        let kinds = match self.setup.kinds {
+            [] => String::new(),
+            kinds => format!("kinds = {kinds:?}"),
+        };
         let base_url = &self.base_url;
         let text = format!(
             r#"
@@ -104,6 +111,7 @@ schedule = "*/15 * * * *"
 schedule_full = "30 2 * * *"
 measure_data = "{measure_data}"
 details = "{details}"
+{kinds}
 
 [connections.city.key]
 name = "Integration"
@@ -276,12 +284,34 @@ format = "json"
         Rows(tables.collect())
     }
 
+    /// Lets hours go by since all that was run and first missed.
+    pub(super) fn let_hours_pass_since_runs(&self, hours: u32) {
+        let earlier =
+            |column| format!("{column} = strftime('%Y-%m-%dT%H:%M:%fZ', {column}, '-{hours} hours')");
+        let started_at = earlier("started_at");
+        self.change(&format!(
+            "UPDATE runs SET {started_at}, {}; UPDATE run_kinds SET {started_at}; UPDATE findings SET {};",
+            earlier("finished_at"),
+            earlier("found_at"),
+        ));
+    }
+
+    /// Lets a day go by since the mapped user was last looked for.
+    pub(super) fn look_again_for_the_mapped_user(&self) {
+        self.change(
+            "UPDATE connections SET mapped_user_looked_at =
+               strftime('%Y-%m-%dT%H:%M:%fZ', mapped_user_looked_at, '-1 days')",
+        );
+    }
+
+    fn change(&self, sql: &str) {
+        Connection::open(self.file("clearpoint.db")).unwrap().execute_batch(sql).unwrap();
+    }
+
     /// Lets days go by for the elements in question, so that they are asked for again.
     pub(super) fn let_days_pass(&self, days: u32) {
-        let store = Connection::open(self.file("clearpoint.db")).unwrap();
         let earlier = |column| format!("{column} = strftime('%Y-%m-%dT%H:%M:%fZ', {column}, '-{days} days')");
-        let update = format!("UPDATE missing SET {}, {}", earlier("since"), earlier("checked_at"));
-        store.execute(&update, []).unwrap();
+        self.change(&format!("UPDATE missing SET {}, {}", earlier("since"), earlier("checked_at")));
     }
 }
 

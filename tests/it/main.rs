@@ -6,16 +6,19 @@
 mod account;
 mod alertmanager;
 mod busy;
+mod clocks;
 mod cut;
 mod deliveries;
 mod evidence;
 mod expiry;
+mod fields;
 mod forbidden;
 mod harness;
 mod held;
 mod incremental;
 mod kill;
 mod mail;
+mod mapped_user;
 mod memory;
 mod mirror;
 mod notify_test;
@@ -30,4 +33,6 @@ mod shifting;
 mod silent;
 #[path = "../../src/notify/tests/sink.rs"]
 mod sink;
+mod stale;
+mod visibility;
 mod worlds;

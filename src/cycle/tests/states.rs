@@ -134,3 +134,56 @@ async fn a_server_that_cannot_answer_does_not_make_the_account_another() {
     let report = bench.run(Mode::Full).await;
     assert_eq!((report.run.outcome, report.notices.hold), (Some(Outcome::Failed), Vec::new()));
 }
+
+#[tokio::test]
+async fn a_closed_door_refuses_the_key_only_when_two_runs_in_a_row_see_it() {
+    let bench = Bench::new(world(), MEASURES).await;
+    bench.run(Mode::Full).await;
+    let mut outcomes = Vec::new();
+    for answer in [What::Html, What::Status(500), What::Html, What::Html] {
+        bench.simulator.fault(Fault::at("/scorecards", answer));
+        outcomes.push(bench.run(Mode::Full).await.run.outcome.unwrap());
+        bench.simulator.clear_faults();
+    }
+    assert_eq!(outcomes, [Outcome::Failed, Outcome::Failed, Outcome::Failed, Outcome::Refused]);
+}
+
+#[tokio::test]
+async fn a_rejected_row_that_was_told_is_no_part_of_an_incremental_run() {
+    let bench = Bench::new(world(), MEASURES).await;
+    bench.run(Mode::Full).await;
+    bench.run(Mode::Full).await;
+    bench.simulator.world().put_raw("measures", 900_000_000, r#"{"name":"no id"}"#);
+    let run = async |mode| bench.run(mode).await.run.outcome.unwrap();
+    assert_eq!(run(Mode::Full).await, Outcome::Partial, "it is new");
+    assert_eq!(run(Mode::Incremental).await, Outcome::Ok, "it was told");
+    bench.simulator.world().put_raw("measures", 900_000_001, r#"{"name":"no id either"}"#);
+    assert_eq!(run(Mode::Incremental).await, Outcome::Partial, "another is new");
+    assert_eq!(run(Mode::Incremental).await, Outcome::Ok);
+    assert_eq!(bench.one("SELECT count(*) FROM rejected"), "2", "nothing is forgotten");
+}
+
+#[tokio::test]
+async fn the_gate_asks_only_for_elements_of_configured_kinds() {
+    let mut bench = Bench::new(World::generate(11, &Size::small().with("scorecards", 2)), LISTS).await;
+    let scorecards = bench.simulator.world().ids("scorecards");
+    let [first, second] = scorecards[..] else { panic!("two scorecards") };
+    bench.simulator.world().untick(World::USER, second);
+    bench.run(Mode::Full).await;
+    bench.simulator.world().tick(World::USER, second);
+    bench.simulator.world().untick(World::USER, first);
+    // Kinds without a scorecard are seen by all: the first of them proves the account.
+    let goals = &mut bench.config.connections[0].kinds;
+    goals.retain(|kind| ["scorecards", "goals"].contains(&kind.name.as_str()));
+    bench.simulator.clear_log();
+    let report = bench.run(Mode::Full).await;
+    assert!(report.notices.hold.iter().all(|fact| fact.id.event != Event::AccountChanged));
+    let single = |path: &str| path.matches('/').count() == 2;
+    let asked: Vec<String> =
+        bench.simulator.log().into_iter().map(|asked| asked.path).filter(|path| single(path)).collect();
+    assert!(
+        asked.iter().all(|path| path.starts_with("/goals/") || path.starts_with("/scorecards/")),
+        "{asked:?}"
+    );
+    assert!(asked.iter().any(|path| path.starts_with("/goals/")));
+}

@@ -1,5 +1,6 @@
 //! The store's promises, on real SQLite files.
 
+mod account;
 mod changes;
 mod deliveries;
 mod file;

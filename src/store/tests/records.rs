@@ -136,7 +136,7 @@ async fn elements_with_the_newest_stamp_are_expected_back() {
     bench.sync(&pull).await;
     let expected = bench.store.expected(&city(), &bench.kind.name, "2026-02-02", 9).await.unwrap();
     assert_eq!(expected, [ElementId(2)]);
-    let names = bench.store.names(&city(), 2).await.unwrap();
+    let names = bench.store.names(&city(), std::slice::from_ref(&bench.kind), 2).await.unwrap();
     assert_eq!(
         names.iter().map(|(_, id, name)| (id.0, name.as_str())).collect::<Vec<_>>(),
         [(1, "n1"), (2, "n2")]

@@ -1,0 +1,29 @@
+//! The search for a user by e-mail address. The filter is a claim: who is not among the answer may still
+//! be in the list.
+
+use crate::kind::Kind;
+use crate::pull::client::{Client, Tries};
+use crate::pull::listing::Listing;
+use crate::pull::page::{self, Page};
+use crate::pull::{PullError, pages};
+use crate::tolerate;
+
+/// Asks for the first page of the users with this address; gives the addresses of whoever came.
+pub(super) async fn with_email(client: &Client, kind: &Kind, email: &str) -> Result<Vec<String>, PullError> {
+    let count = pages::page_size(client, &Default::default());
+    let query = Listing::new(kind.paging, count).next();
+    let query = query.expect("a list begins with a page");
+    let mut request = client.list(&kind.path, kind.name.as_str(), query, None);
+    request.url.query_pairs_mut().append_pair("email", email);
+    request.subject = format!("{} by e-mail address", kind.name);
+    let answer = client.ask(&request, &Tries::new()).await?;
+    let cleaned = page::text(&answer);
+    match page::judge(&answer, &cleaned.text, kind, None) {
+        Page::List(list) => Ok(list.rows.iter().filter_map(|raw| tolerate::email(raw.get())).collect()),
+        Page::Forbidden(what) => Err(PullError::Forbidden(format!("{} answered {what}", request.subject))),
+        // A server that does not take the filter may still have the list.
+        Page::Nothing(_) | Page::Missing(_) | Page::Strange(_) | Page::Broken(_) | Page::TooLarge => {
+            Ok(Vec::new())
+        }
+    }
+}

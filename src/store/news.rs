@@ -1,0 +1,69 @@
+//! Fields that a kind's documents show for the first time, until people are told of them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use super::{Store, StoreError, warnings};
+use crate::kind::KindName;
+use crate::name::ConnectionName;
+use crate::warning::Warning;
+
+/// A field that was discovered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewField {
+    /// Its name.
+    pub field: String,
+    /// The column it has in the kind's view; `None`: it got none.
+    pub column: Option<String>,
+}
+
+impl Store {
+    /// The fields discovered and not told yet, by kind.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn new_fields(
+        &self,
+        connection: &ConnectionName,
+    ) -> Result<BTreeMap<KindName, Vec<NewField>>, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.read(format_args!("read new fields of {connection}"), |sql| {
+            let mut statement = sql.prepare_cached(
+                "SELECT kind, field, column_name FROM fields
+                 WHERE connection = ?1 AND is_news ORDER BY kind, field",
+            )?;
+            let mut rows = statement.query([connection.as_str()])?;
+            let mut fields: BTreeMap<KindName, Vec<NewField>> = BTreeMap::new();
+            while let Some(row) = rows.next()? {
+                let kind = KindName::new(row.get_ref(0)?.as_str()?);
+                let field = NewField { field: row.get(1)?, column: row.get(2)? };
+                fields.entry(kind).or_default().push(field);
+            }
+            Ok(fields)
+        })
+    }
+
+    /// Raises the warnings that tell of all new fields: they are news no longer.
+    ///
+    /// # Errors
+    /// The store cannot be written: they stay news.
+    pub async fn raise_new_fields(
+        &self,
+        connection: &ConnectionName,
+        told: &[Warning],
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let Self::Sqlite(db) = self;
+        db.write(format_args!("raise new fields of {connection}"), |sql| {
+            for warning in told {
+                warnings::bring_up_to_date(sql, warning, now)?;
+            }
+            sql.execute(
+                "UPDATE fields SET is_news = 0 WHERE connection = ?1 AND is_news",
+                [connection.as_str()],
+            )?;
+            Ok(())
+        })
+    }
+}

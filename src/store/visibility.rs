@@ -1,0 +1,80 @@
+//! What the mapped user sees: which scorecards were accepted, what stands in them, and that people are
+//! told when they change. The new set and the warning about it are stored together, so that a crash
+//! between the two loses neither.
+
+use chrono::{DateTime, Utc};
+
+use super::sqlite::Fault;
+use super::{Store, StoreError, account, warnings};
+use crate::element::ElementId;
+use crate::kind::KindName;
+use crate::name::ConnectionName;
+use crate::warning::Warning;
+
+impl Store {
+    /// As [`Store::accept`], with the warning that people are to be told of.
+    ///
+    /// # Errors
+    /// The store cannot be written: neither is stored.
+    pub async fn accept_and_raise(
+        &self,
+        connection: &ConnectionName,
+        base_url: &str,
+        visible: &[ElementId],
+        warning: &Warning,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let Self::Sqlite(db) = self;
+        db.write(format_args!("accept the account of {connection}"), |sql| {
+            account::accept(sql, connection, base_url, visible)?;
+            warnings::bring_up_to_date(sql, warning, now)
+        })
+    }
+
+    /// The names of these scorecards, also of removed ones; `None`: not known.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn scorecard_names(
+        &self,
+        connection: &ConnectionName,
+        ids: &[ElementId],
+    ) -> Result<Vec<Option<String>>, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.read(format_args!("read names of scorecards of {connection}"), |sql| {
+            let mut statement = sql.prepare_cached(
+                "SELECT max(name) FROM elements WHERE kind = ?1 AND connection = ?2 AND id = ?3",
+            )?;
+            let name = |id: &ElementId| -> Result<Option<String>, Fault> {
+                let key = (KindName::SCORECARDS, connection.as_str(), id.0);
+                Ok(statement.query_row(key, |row| row.get(0))?)
+            };
+            ids.iter().map(name).collect()
+        })
+    }
+
+    /// How many elements that people see are placed in any of these scorecards.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn placed_in(
+        &self,
+        connection: &ConnectionName,
+        scorecards: &[ElementId],
+    ) -> Result<u64, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.read(format_args!("count what is placed in scorecards of {connection}"), |sql| {
+            let mut statement = sql.prepare_cached(
+                "SELECT count(*) FROM
+                   (SELECT DISTINCT kind, id FROM placements WHERE connection = ?1
+                      AND scorecard_id IN (SELECT value FROM json_each(?2))) AS p
+                 JOIN elements AS e ON e.kind = p.kind AND e.connection = ?1 AND e.id = p.id
+                 WHERE e.state = 'present' AND e.kind <> ?3",
+            )?;
+            let scorecards = serde_json::to_string(scorecards)?;
+            let count = statement
+                .query_row((connection.as_str(), scorecards, KindName::SCORECARDS), |row| row.get(0))?;
+            Ok(count)
+        })
+    }
+}
