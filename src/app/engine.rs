@@ -14,7 +14,7 @@ use crate::name::ConnectionName;
 use crate::pull::client::{Client, Tools};
 use crate::pull::hosts::Hosts;
 use crate::run::{Mode, Outcome, Run};
-use crate::secrets::{self, SecretMark};
+use crate::secrets::{self, SecretMark, TargetSecrets};
 use crate::spool::Budget;
 use crate::store::Store;
 use crate::watch;
@@ -112,6 +112,16 @@ impl Engine {
             }
             for text in secrets::exposures(connection) {
                 tracing::warn!(event = "secret_exposed", connection = %connection.name, text, "secret lies open");
+            }
+        }
+        for target in &self.config.warnings.targets {
+            // Else it would come out only when there is something to tell.
+            if let Err(error) = TargetSecrets::read(target) {
+                let error = AppError::from(error).to_text();
+                tracing::error!(event = "secret_unreadable", target = %target.name, error, "secret cannot be read");
+            }
+            for text in secrets::target_exposures(target) {
+                tracing::warn!(event = "secret_exposed", target = %target.name, text, "secret lies open");
             }
         }
     }

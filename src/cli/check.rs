@@ -297,9 +297,12 @@ fn to_text(checked: &Checked) -> String {
 
 fn targets_to_text(targets: &[CheckedTarget]) -> String {
     let mut text = String::new();
+    if !targets.is_empty() {
+        text.push('\n');
+    }
     for CheckedTarget { target, kind, least_severity, error, notes } in targets {
         let state = error.as_ref().map_or("ready", |_| "not usable");
-        text += &format!("\ntarget {target} ({kind}, from {least_severity} on): {state}\n");
+        text += &format!("target {target} ({kind}, from {least_severity} on): {state}\n");
         text += &error.as_ref().map(|error| format!("  error: {error}\n")).unwrap_or_default();
         text.extend(notes.iter().map(|note| format!("  note: {note}\n")));
     }

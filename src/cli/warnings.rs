@@ -149,15 +149,16 @@ fn ended(ending: Option<Ending>) -> &'static str {
 fn delivery_text(delivery: &DeliveryRecord, now: DateTime<Utc>) -> String {
     let DeliveryRecord { target, phase, queued_at, delivered_at, abandoned_at, tries, answer } = delivery;
     let phase = phase.as_str();
+    let tries = if *tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
     let answer = answer.as_deref().map(|answer| format!(" ({answer})")).unwrap_or_default();
     match (delivered_at, abandoned_at) {
         (Some(at), _) => format!("{target}: {phase} delivered {}{answer}", instant(*at)),
         (None, Some(at)) => {
-            format!("{target}: {phase} given up {} after {tries} tries{answer}", instant(*at))
+            format!("{target}: {phase} given up {} after {tries}{answer}", instant(*at))
         }
         (None, None) => {
             let (since, age) = (instant(*queued_at), span(now - *queued_at));
-            format!("{target}: {phase} waiting since {since} ({age}), {tries} tries{answer}")
+            format!("{target}: {phase} waiting since {since} ({age}), {tries}{answer}")
         }
     }
 }

@@ -57,7 +57,7 @@ impl Store {
         let Self::Sqlite(db) = self;
         db.write(format_args!("raise new fields of {connection}"), |sql| {
             for warning in told {
-                warnings::bring_up_to_date(sql, warning, now)?;
+                warnings::raise(sql, warning, now)?;
             }
             sql.execute(
                 "UPDATE fields SET is_news = 0 WHERE connection = ?1 AND is_news",

@@ -27,7 +27,7 @@ impl Store {
         let Self::Sqlite(db) = self;
         db.write(format_args!("accept the account of {connection}"), |sql| {
             account::accept(sql, connection, base_url, visible)?;
-            warnings::bring_up_to_date(sql, warning, now)
+            warnings::raise(sql, warning, now)
         })
     }
 

@@ -42,7 +42,7 @@ impl Store {
         let Self::Sqlite(db) = self;
         db.write(format_args!("raise {}", warning.id), |sql| {
             let id = &warning.id;
-            bring_up_to_date(sql, warning, now)?;
+            raise(sql, warning, now)?;
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM warnings
                  WHERE resolved_at IS NULL AND connection = ?1 AND event = ?2 AND subject = ?3"
@@ -65,7 +65,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Self::Sqlite(db) = self;
         db.write(format_args!("mark {} as said", warning.id), |sql| {
-            bring_up_to_date(sql, warning, now)?;
+            raise(sql, warning, now)?;
             let (row, raised_at) = open_row(sql, &warning.id)?.ok_or("the warning just stored is gone")?;
             let passed = warning.id.event.is_passing().then(|| (text(now), Ending::Passed.as_str()));
             sql.prepare_cached(
@@ -204,9 +204,9 @@ fn open_row(sql: &Connection, id: &WarningId) -> rusqlite::Result<Option<(i64, D
     .optional()
 }
 
-/// Stores a warning as it is now, a new one as not yet said; writes only what differs. Also for whatever
-/// must stand or fall with the fact that the warning tells of.
-pub(super) fn bring_up_to_date(sql: &Connection, warning: &Warning, now: DateTime<Utc>) -> Result<(), Fault> {
+/// Stores a warning as raised and not yet said, or brings the open one up to date: for whatever must
+/// stand or fall with the fact it tells of. Writes only what differs.
+pub(super) fn raise(sql: &Connection, warning: &Warning, now: DateTime<Utc>) -> Result<(), Fault> {
     let Warning { id, severity, level, message, action, fields } = warning;
     sql.prepare_cached(
         "INSERT INTO warnings (connection, event, subject, severity, level, message, action, fields,

@@ -72,7 +72,7 @@ async fn a_target_that_is_down_fails_no_sync_and_is_told_when_it_is_up() {
     check_silent_about_secrets(&ran);
     let ran = bench.sync_full().await;
     assert_eq!(ran.said("delivery_failed"), 0, "it is not yet due again: {ran}");
-    bench.run(&["warnings"]).await.assert_names(&["ops: raised waiting since", "1 tries"]);
+    bench.run(&["warnings"]).await.assert_names(&["ops: raised waiting since", "1 try"]);
     receiver.come_up().await;
     let_waits_pass(&bench);
     bench.sync_full().await;

@@ -1,5 +1,8 @@
 //! `notify-test` and `check` with targets, as a user meets them.
 
+use clearpoint_sync::simulator::{Size, World};
+
+use crate::harness::Bench;
 use crate::office::Office;
 use crate::secrets::assert_keeps;
 use crate::sink::Sink;
@@ -94,6 +97,18 @@ async fn check_looks_at_targets_and_sends_nothing() {
     let ran = office.run(&["check", "--offline"]).await;
     ran.assert_code(&[2]);
     ran.assert_names(&["warnings.targets.slack.signing_secret", "cannot be read"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_says_at_its_start_that_a_target_could_not_be_told() {
+    let bench = Bench::new(World::generate(171, &Size::small())).await;
+    let config = std::fs::read_to_string(bench.file("config.toml")).unwrap();
+    let target = "[warnings.targets.chat]\ntype = \"slack\"\nurl = { file = \"url\" }\n";
+    std::fs::write(bench.file("config.toml"), config + target).unwrap();
+    let ran = bench.run(&["sync", "--full"]).await;
+    ran.assert_code(&[0]);
+    assert_eq!(ran.said("secret_unreadable"), 1, "{ran}");
+    ran.assert_names(&["warnings.targets.chat.url", "cannot be read"]);
 }
 
 /// The target throws what it was sent back at us, well or not.

@@ -189,6 +189,17 @@ async fn a_mail_server_out_of_reach_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_mail_server_that_says_nothing_is_out_of_reach() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let Way::Email(email) = mail_target(silent.local_addr().unwrap().port(), Tls::Off).way else {
+        panic!("mail")
+    };
+    let (told, patience) = (told(&notice()), Duration::from_millis(100));
+    let sent = mail::send(&email, None, &told, &network(), patience, at(RAISED)).await;
+    assert!(matches!(&sent, Err(NotifyError::Unreachable(text)) if text.contains("no answer")), "{sent:?}");
+}
+
+#[tokio::test]
 async fn what_is_no_mail_server_is_said_so() {
     let sink = Sink::answering("200 OK");
     let sent = mail_to(sink.port, Tls::Tls).await;
