@@ -56,6 +56,7 @@ pub mod telemetry;
 // Floor 4: jobs. One pass, start to end.
 pub mod cycle;
 pub mod deliver;
+pub mod probe;
 pub mod watch;
 
 // Floor 5: services.

@@ -44,6 +44,21 @@ impl StampFormat {
         Self::DateOnly,
     ];
 
+    /// Its name, for people.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::IsoZoned => "ISO 8601 with a zone",
+            Self::IsoLocal => "ISO 8601 without a zone",
+            Self::SqlLocal => "YYYY-MM-DD hh:mm:ss",
+            Self::EpochSeconds => "seconds since 1970",
+            Self::EpochMillis => "milliseconds since 1970",
+            Self::MonthFirst => "MM/DD/YYYY",
+            Self::DayFirst => "DD/MM/YYYY",
+            Self::DateOnly => "YYYY-MM-DD",
+        }
+    }
+
     /// How far before the cursor an incremental pull asks: 10 minutes with a zone, 2 hours without
     /// (nobody knows whose zone), 2 days for dates.
     #[must_use]

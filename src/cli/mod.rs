@@ -9,6 +9,7 @@ mod keys;
 mod notify_test;
 mod output;
 mod plan;
+mod probe;
 mod progress;
 mod release;
 mod run;
@@ -71,6 +72,8 @@ enum Command {
     Plan(plan::Arguments),
     /// Check settings, schedules, keys, the API and the store
     Check(check::Arguments),
+    /// Ask the account what nobody has published: few requests that read only
+    Probe(probe::Arguments),
     /// Print every key with its expiry and days left
     Keys(keys::Arguments),
     /// Print freshness, last and next runs, and open warnings
@@ -112,6 +115,7 @@ impl Cli {
             Command::Sync(arguments) => sync::run(settings, &arguments, out),
             Command::Plan(arguments) => plan::run(settings, &arguments, out),
             Command::Check(arguments) => check::run(settings, &arguments, out),
+            Command::Probe(arguments) => probe::run(settings, &arguments, out),
             Command::Keys(arguments) => keys::run(&settings, &arguments, out),
             Command::Status => status::run(&settings, out),
             Command::Warnings(arguments) => warnings::run(&settings, &arguments, out),

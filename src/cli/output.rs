@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use comfy_table::{CellAlignment, Table};
+use comfy_table::{CellAlignment, ContentArrangement, Table};
 use serde::Serialize;
 
 use crate::app::AppError;
@@ -53,7 +53,18 @@ impl Output {
 /// A table of columns, without lines; numbers stand on the right.
 #[must_use]
 pub(super) fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    fill(Table::new(), head, rows)
+}
+
+/// As [`table`], at most so many characters wide: long cells go on in the next line.
+#[must_use]
+pub(super) fn wrapped(width: u16, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+    fill(table, head, rows)
+}
+
+fn fill(mut table: Table, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     table.load_style(comfy_table::presets::NOTHING).set_header(head.iter().map(|word| word.to_uppercase()));
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
     for (n, column) in table.column_iter_mut().enumerate() {

@@ -5,8 +5,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::output::clean;
-use crate::cycle::Progress;
 use crate::name::ConnectionName;
+
+/// How far something is: done, of how many, and with what.
+pub(super) type Step = (u64, u64, String);
 
 /// A bar being drawn.
 pub(super) struct Drawing {
@@ -22,8 +24,12 @@ impl Drawing {
     }
 }
 
-/// Draws until finished. Where stderr is no terminal nothing is drawn.
-pub(super) fn draw(connection: &ConnectionName, mut seen: watch::Receiver<Option<Progress>>) -> Drawing {
+/// Draws until finished what `step` makes of what is told. Where stderr is no terminal nothing is drawn.
+pub(super) fn draw<T: Clone + Send + Sync + 'static>(
+    connection: &ConnectionName,
+    mut seen: watch::Receiver<Option<T>>,
+    step: fn(T) -> Step,
+) -> Drawing {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     let style = ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {msg}");
     bar.set_style(style.expect("the template is lawful"));
@@ -31,10 +37,11 @@ pub(super) fn draw(connection: &ConnectionName, mut seen: watch::Receiver<Option
     let drawn = bar.clone();
     let task = tokio::spawn(async move {
         while seen.changed().await.is_ok() {
-            let Some(Progress { kind, position, of }) = seen.borrow_and_update().clone() else { continue };
+            let Some(told) = seen.borrow_and_update().clone() else { continue };
+            let (position, of, what) = step(told);
             drawn.set_length(of);
             drawn.set_position(position);
-            drawn.set_message(clean(kind.as_str()));
+            drawn.set_message(clean(&what));
         }
     });
     Drawing { bar, task }

@@ -11,6 +11,7 @@ use super::{Exit, Output, progress};
 use crate::app::{self, AppError, Asker, Engine, Order, Passed, Settings};
 use crate::clock::Clock;
 use crate::config::Connection;
+use crate::cycle::Progress;
 use crate::run::{Mode, Run};
 
 /// How long the targets of warnings may take together; what is left waits for the next process.
@@ -94,7 +95,9 @@ async fn sync_one(
     cancel: watch::Receiver<bool>,
 ) -> (Synced, Exit) {
     let (progress, seen) = watch::channel(None);
-    let drawing = progress::draw(&connection.name, seen);
+    let drawing = progress::draw(&connection.name, seen, |Progress { kind, position, of }| {
+        (position, of, kind.to_string())
+    });
     let order = Order { mode, asker: Asker::Command, cancel, progress };
     let answer = engine.pass(connection, order).await;
     drawing.finish();

@@ -1,8 +1,6 @@
 //! `details = auto`: whether single reads of a kind carry more than its list rows. The union of three
 //! single reads tells, once a week; what it tells is kept as a finding.
 
-use std::collections::BTreeSet;
-
 use chrono::TimeDelta;
 
 use super::Pass;
@@ -11,19 +9,12 @@ use crate::config::Details;
 use crate::kind::Kind;
 use crate::pull::{Single, Source};
 use crate::run::{Mode, RunId};
-use crate::tolerate;
+use crate::tolerate::Comparison;
 
 /// Single reads compared with their list rows.
 const PROBED: u32 = 3;
 /// How long a comparison stands.
 const STANDS_FOR: TimeDelta = TimeDelta::days(7);
-/// Name of the finding.
-const FINDING: &str = "details";
-/// What it says where there is nothing more; else it begins as below, and names the fields.
-const SAME: &str = "same";
-const RICHER: &str = "richer: ";
-/// Fields that are named.
-const NAMED_MAX: usize = 20;
 
 impl<S: Source> Pass<'_, S> {
     /// Whether elements of this kind are read by themselves.
@@ -33,8 +24,12 @@ impl<S: Source> Pass<'_, S> {
             Details::Changed | Details::All => Ok(true),
             Details::Auto => {
                 self.probe(run, kind).await?;
-                let found = self.job.store.finding(&self.job.connection.name, &kind.name, FINDING).await?;
-                Ok(found.is_some_and(|(value, _)| value.starts_with(RICHER)))
+                let found = self
+                    .job
+                    .store
+                    .finding(&self.job.connection.name, &kind.name, Comparison::FINDING)
+                    .await?;
+                Ok(found.is_some_and(|(value, _)| Comparison::is_richer(&value)))
             }
         }
     }
@@ -42,13 +37,15 @@ impl<S: Source> Pass<'_, S> {
     /// Compares at a full run, once a week.
     async fn probe(&mut self, run: RunId, kind: &Kind) -> Result<(), Stop> {
         let (store, connection, now) = (self.job.store, &self.job.connection.name, self.job.clock.now());
-        let probed_at = store.probed_at(connection, &kind.name).await?;
+        let found = store.finding(connection, &kind.name, Comparison::FINDING).await?;
+        // The `probe` command compares too.
+        let probed_at = store.probed_at(connection, &kind.name).await?.max(found.map(|(_, at)| at));
         // A time in the future (the clock was set back) counts as due.
         let stands = probed_at.is_some_and(|at| at <= now && now - at < STANDS_FOR);
         if self.mode != Mode::Full || stands || self.must_yield() {
             return Ok(());
         }
-        let mut seen = Seen::default();
+        let mut seen = Comparison::default();
         let mut asked = Vec::new();
         for (id, row) in store.to_probe(connection, &kind.name, PROBED).await? {
             match self.or_stop(self.job.source.read(kind, id)).await?? {
@@ -62,8 +59,8 @@ impl<S: Source> Pass<'_, S> {
         if asked.is_empty() {
             return Ok(());
         }
-        if seen.is_any {
-            store.record_finding(connection, &kind.name, FINDING, &seen.tell(kind), now).await?;
+        if let Some(finding) = seen.finding(kind) {
+            store.record_finding(connection, &kind.name, Comparison::FINDING, &finding, now).await?;
         }
         let requests = asked.len() as u64;
         store.record_probe(run, connection, &kind.name, &asked, now).await?;
@@ -72,34 +69,5 @@ impl<S: Source> Pass<'_, S> {
             kind_run.counts.requests += requests;
         }
         Ok(())
-    }
-}
-
-/// The top-level fields seen in list rows, and in single reads.
-#[derive(Debug, Default)]
-struct Seen {
-    is_any: bool,
-    listed: BTreeSet<String>,
-    single: BTreeSet<String>,
-}
-
-impl Seen {
-    fn add(&mut self, row: &str, document: &str) {
-        let names = |document| tolerate::fields(document).into_iter().map(|(field, _)| field);
-        self.is_any = true;
-        self.listed.extend(names(row));
-        self.single.extend(names(document));
-    }
-
-    /// The finding. Other names of the id tell nothing, and volatile fields are not worth a read.
-    fn tell(&self, kind: &Kind) -> String {
-        let more: Vec<&str> = self
-            .single
-            .difference(&self.listed)
-            .filter(|field| !kind.volatile.contains(field) && !kind.id_fields.contains(field))
-            .map(String::as_str)
-            .take(NAMED_MAX)
-            .collect();
-        if more.is_empty() { SAME.to_owned() } else { format!("{RICHER}{}", more.join(", ")) }
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use url::Url;
 
 use crate::clock::Clock;
@@ -46,7 +46,7 @@ pub struct Tools {
 #[derive(Debug)]
 pub struct Client {
     transport: Transport,
-    keyring: Keyring,
+    pub(super) keyring: Keyring,
     host: Arc<Host>,
     limiter: Limiter,
     base_url: Url,
@@ -60,6 +60,7 @@ pub struct Client {
 /// One thing to ask.
 #[derive(Debug, Clone)]
 pub(super) struct Request {
+    pub(super) method: Method,
     pub(super) url: Url,
     /// What it is, for people (`measures page 3`).
     pub(super) subject: String,
@@ -73,6 +74,8 @@ pub(super) enum Where {
     Door,
     /// Behind the door.
     Inside,
+    /// Where nobody has said that there is anything: a 401 may mean the place and not the key.
+    Unknown,
 }
 
 /// How often the requests of one pull may still be sent again, and how many were sent.
@@ -84,7 +87,12 @@ pub(super) struct Tries {
 
 impl Tries {
     pub(super) fn new() -> Self {
-        Self { left: AtomicU32::new(retry::TRIES_PER_PULL), sent: AtomicU64::new(0) }
+        Self::again(retry::TRIES_PER_PULL)
+    }
+
+    /// So many requests may be sent again.
+    pub(super) fn again(left: u32) -> Self {
+        Self { left: AtomicU32::new(left), sent: AtomicU64::new(0) }
     }
 
     pub(super) fn sent(&self) -> u64 {
@@ -145,12 +153,12 @@ impl Client {
         if url.query() == Some("") {
             url.set_query(None);
         }
-        Request { url, subject: format!("{name} {query}"), at: Where::Inside }
+        Request { method: Method::GET, url, subject: format!("{name} {query}"), at: Where::Inside }
     }
 
     /// The request for what lies at `path` below the base URL.
     pub(super) fn request(&self, path: &str, subject: String) -> Request {
-        Request { url: self.url(path), subject, at: Where::Inside }
+        Request { method: Method::GET, url: self.url(path), subject, at: Where::Inside }
     }
 
     fn url(&self, path: &str) -> Url {
@@ -235,7 +243,7 @@ impl Client {
         }
     }
 
-    async fn send(
+    pub(super) async fn send(
         &self,
         request: &Request,
         pair: &KeyPair,
@@ -245,7 +253,7 @@ impl Client {
         let _ours = self.limiter.enter(&self.clock).await;
         let _all = self.host.limiter.enter(&self.clock).await;
         tries.sent.fetch_add(1, Ordering::Relaxed);
-        let answer = self.transport.get(request.url.clone(), pair, room).await?;
+        let answer = self.transport.send(request.method.clone(), request.url.clone(), pair, room).await?;
         tracing::debug!(subject = request.subject, status = answer.status.as_u16(), "answered");
         if matches!(answer.status.as_u16(), 429 | 503) {
             let now = self.clock.now();
@@ -307,7 +315,7 @@ impl Client {
     }
 
     /// The error without either half of the key, should the server have repeated them.
-    fn scrub(&self, error: PullError) -> PullError {
+    pub(super) fn scrub(&self, error: PullError) -> PullError {
         error.map_text(|text| self.keyring.scrub(text))
     }
 
@@ -324,7 +332,7 @@ impl Client {
 fn refusal(answer: &Answer, request: &Request) -> Option<String> {
     let what = match request.at {
         Where::Inside if answer.status == StatusCode::UNAUTHORIZED => answer.status.to_string(),
-        Where::Inside => return None,
+        Where::Inside | Where::Unknown => return None,
         Where::Door => door::refusal(answer, &request.url)?,
     };
     Some(format!("{} answered {what}", request.subject))

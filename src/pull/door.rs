@@ -81,6 +81,8 @@ mod tests {
             date: None,
             retry_after: None,
             location: location.map(|to| Url::parse(to).unwrap()),
+            content_type: None,
+            rate_limits: Vec::new(),
             body: Some(body.into()),
             _room: None,
         }

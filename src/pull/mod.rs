@@ -11,12 +11,15 @@ mod listing;
 mod page;
 mod pages;
 mod query;
+mod raw;
 mod reads;
 mod room;
 mod stamps;
 mod totals;
 mod transport;
 mod users;
+
+pub use raw::{Ground, Question, Raw, RawAnswer};
 
 use std::future::Future;
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::{Method, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -27,6 +27,10 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<String>,
     /// Where a redirect leads.
     pub(super) location: Option<Url>,
+    /// `Content-Type`, as it came.
+    pub(super) content_type: Option<String>,
+    /// Headers that tell of a rate limit, as they came (`x-ratelimit-limit: 100`).
+    pub(super) rate_limits: Vec<String>,
     /// The decompressed body; `None`: more than [`BODY_BYTES_MAX`].
     pub(super) body: Option<Vec<u8>>,
     /// The memory that the body takes.
@@ -86,13 +90,19 @@ impl Transport {
         Ok(Self { http, request_timeout, authority })
     }
 
-    /// Sends one GET, whose answer's body has to fit `room`.
+    /// Sends one request, whose answer's body has to fit `room`.
     ///
     /// # Errors
     /// [`NoAnswer`], when the request, or its whole body, did not come through.
-    pub(super) async fn get(&self, url: Url, keys: &KeyPair, room: &mut Room) -> Result<Answer, NoAnswer> {
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        url: Url,
+        keys: &KeyPair,
+        room: &mut Room,
+    ) -> Result<Answer, NoAnswer> {
         let here = url.clone();
-        let request = self.http.get(url).headers(headers(keys)?);
+        let request = self.http.request(method, url).headers(headers(keys)?);
         let response = request.send().await.map_err(|error| self.failure(error))?;
         let text = |name: &HeaderName| {
             let value = response.headers().get(name)?.to_str().ok()?;
@@ -104,6 +114,8 @@ impl Transport {
             date: date.map(DateTime::<Utc>::from),
             retry_after: text(&RETRY_AFTER),
             location: text(&LOCATION).and_then(|to| here.join(&to).ok()),
+            content_type: text(&CONTENT_TYPE),
+            rate_limits: rate_limits(response.headers()),
             body: self.body(response, room).await?,
             _room: None,
         })
@@ -140,6 +152,11 @@ impl Transport {
     }
 }
 
+fn rate_limits(headers: &HeaderMap) -> Vec<String> {
+    let told = headers.iter().filter(|(name, _)| name.as_str().contains("ratelimit"));
+    told.filter_map(|(name, value)| Some(format!("{name}: {}", value.to_str().ok()?))).collect()
+}
+
 fn headers(keys: &KeyPair) -> Result<HeaderMap, NoAnswer> {
     let value = |half: &SecretString| {
         let mut value = HeaderValue::from_str(half.expose_secret()).map_err(|_| {
@@ -153,4 +170,18 @@ fn headers(keys: &KeyPair) -> Result<HeaderMap, NoAnswer> {
     headers.insert(HeaderName::from_static("accesskey"), value(&keys.access_key)?);
     headers.insert(HeaderName::from_static("secretkey"), value(&keys.secret_key)?);
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_tell_of_a_rate_limit_are_kept_as_they_came() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-ratelimit-limit", HeaderValue::from_static("100"));
+        headers.insert("ratelimit-policy", HeaderValue::from_static("100;w=60"));
+        headers.insert("set-cookie", HeaderValue::from_static("session=secret"));
+        assert_eq!(rate_limits(&headers), ["x-ratelimit-limit: 100", "ratelimit-policy: 100;w=60"]);
+    }
 }

@@ -90,6 +90,9 @@ pub(super) fn answer(world: &mut World, switches: &Switches, ask: &Ask, reads: u
     let Some(user) = world.people.user_of(&ask.access, &ask.secret, today) else {
         return refused(switches.refused);
     };
+    if (ask.method.as_str(), ask.path.as_str()) == ("POST", "/search") {
+        return search(world, switches, &user, ask);
+    }
     if ask.method != "GET" {
         return Answer::error(405, "method not allowed");
     }
@@ -112,6 +115,22 @@ pub(super) fn answer(world: &mut World, switches: &Switches, ask: &Ask, reads: u
         [id, "measureData"] if name == "measures" => single(world, request, id, true),
         _ => Answer::error(404, "no such resource"),
     }
+}
+
+/// What the search knows of one sort of element (`object=measure`): how many the user may see, and the
+/// first of them.
+fn search(world: &World, switches: &Switches, user: &str, ask: &Ask) -> Answer {
+    let object = ask.query.get("object").map_or("", String::as_str);
+    let is_asked = |kind: &&Kind| kind.list_name.strip_suffix('s') == Some(object);
+    let Some(kind) = world.shelves.values().map(|shelf| &shelf.kind).find(is_asked) else {
+        return Answer::error(400, "no such object");
+    };
+    let visible = world.visible(kind.name.as_str(), user, switches);
+    let first = visible.values().next().map_or("", String::as_str);
+    let total = visible.len();
+    Answer::json(format!(
+        r#"{{"results":[{first}],"totalCount":{total},"pageCount":{total},"parameters":{{"object":"{object}"}}}}"#
+    ))
 }
 
 /// A request that is let in.

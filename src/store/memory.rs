@@ -51,6 +51,23 @@ impl Store {
         })
     }
 
+    /// Keeps what a probe learned of a kind. Called under the connection's lock, by who read the memory
+    /// under it.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn remember(
+        &self,
+        connection: &ConnectionName,
+        kind: &KindName,
+        memory: &KindMemory,
+    ) -> Result<(), StoreError> {
+        let Self::Sqlite(db) = self;
+        db.write(format_args!("keep what is remembered of {kind} of {connection}"), |sql| {
+            keep(sql, connection, kind, memory)
+        })
+    }
+
     /// The elements of a kind that were not listed and are still in question.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ mod body;
 mod clean;
 mod document;
 mod rewrite;
+mod richer;
 mod row;
 
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 pub use body::{Body, List, body, single};
 pub use clean::{Cleaned, clean};
 pub use document::{Columns, FieldChange, changed_fields, columns, email, fields};
+pub use richer::Comparison;
 pub use row::{Row, choose_id_field, document, row};
 
 pub use crate::fingerprint::DEPTH_MAX;

@@ -24,6 +24,7 @@ mod mirror;
 mod notify_test;
 mod odd;
 mod office;
+mod probe;
 mod program;
 mod receiver;
 mod refused;

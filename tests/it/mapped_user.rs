@@ -147,3 +147,13 @@ async fn users_that_the_run_listed_anyway_are_not_asked_for_again() {
     let ran = bench.sync_full().await;
     assert_eq!(ran.told("resolved").as_deref(), Some("mapped_user_not_found"), "{ran}");
 }
+
+/// The row that cannot be read may be theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_with_a_row_that_cannot_be_read_raises_nothing() {
+    let odd = |world: &mut World| {
+        leave(world);
+        world.put_raw("users", 900_000_000, r#"{"email":"reporting"}"#);
+    };
+    check(&bench(Switches::default(), odd).await.1, 0, 1);
+}

@@ -89,11 +89,15 @@ async fn a_sync_that_logs_everything_tells_no_secret() {
 async fn no_other_command_tells_a_secret() {
     let bench = bench().await;
     bench.sync_full().await;
-    for command in [&["config"][..], &["config", "--json"], &["check"], &["keys"], &["status"], &["plan"]] {
+    let probe = &["probe", "city", "--search", "--wrong-secret"][..];
+    for command in
+        [&["config"][..], &["config", "--json"], &["check"], &["keys"], &["status"], &["plan"], probe]
+    {
         let ran = bench.run(&[command, &["--log", "trace"]].concat()).await;
         ran.assert_code(&[0]);
         assert_silent(&ran);
     }
+    assert_files_keep_secrets(&bench);
 }
 
 #[tokio::test(flavor = "multi_thread")]
