@@ -4,7 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use secrecy::SecretString;
 
 /// Which of a connection's keys.
@@ -87,4 +87,48 @@ pub struct KeyPair {
     pub access_key: SecretString,
     /// Sent as the `secretKey` header.
     pub secret_key: SecretString,
+}
+
+/// Tells whether a key is the same as when it was last asked with: 32 bits of a keyed hash over both
+/// halves and what the configuration says of the key. Enough to see a change, and too little to find a
+/// secret by, for four thousand million others have the same mark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyMark(pub u32);
+
+impl KeyMark {
+    /// Reads what `Display` wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        u32::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+impl fmt::Display for KeyMark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}", self.0)
+    }
+}
+
+/// What the server said of a key when it was last asked with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyState {
+    /// The key as it was then.
+    pub mark: KeyMark,
+    /// When it was last refused, or proved by itself, or a run was let in with it that told something new.
+    pub asked_at: DateTime<Utc>,
+    /// That it was refused; `None`: it was taken.
+    pub refusal: Option<Refusal>,
+    /// Why it would be of no use although it is taken, for people.
+    pub doubt: Option<String>,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// When the key was first refused, as it is now.
+    pub since: DateTime<Utc>,
+    /// When it was last refused.
+    pub at: DateTime<Utc>,
+    /// What the server said.
+    pub text: String,
 }

@@ -35,6 +35,7 @@ pub mod limits;
 pub mod quiet;
 pub mod reconcile;
 pub mod retry;
+pub mod rotation;
 pub mod schedule;
 pub mod tolerate;
 pub mod trust;

@@ -3,18 +3,17 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::OnceLock;
 
+use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
 use crate::config::{Connection, Target, Way};
-use crate::key::{Key, KeyPair, SecretSource};
+use crate::key::{Key, KeyMark, KeyPair, SecretSource};
 use crate::name::ConnectionName;
 
 pub use crate::target::TargetSecrets;
@@ -189,28 +188,28 @@ fn check(at: String, bytes: &[u8]) -> Result<SecretString, SecretError> {
     }
 }
 
-/// Tells two key pairs apart without keeping either: a hash under a key that this process drew at
-/// random, so it means nothing outside of it and is never stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SecretMark {
-    access_key: u64,
-    secret_key: u64,
-}
-
-impl SecretMark {
-    /// The mark of a pair.
+impl KeyPair {
+    /// Whether both have one access key: then one of them adds nothing to the other.
     #[must_use]
-    pub fn of(pair: &KeyPair) -> Self {
-        static KEY: OnceLock<RandomState> = OnceLock::new();
-        let key = KEY.get_or_init(RandomState::new);
-        let mark = |secret: &SecretString| key.hash_one(secret.expose_secret());
-        Self { access_key: mark(&pair.access_key), secret_key: mark(&pair.secret_key) }
+    pub fn shares_access_key(&self, other: &Self) -> bool {
+        self.access_key.expose_secret() == other.access_key.expose_secret()
     }
 
-    /// Whether both pairs have one access key: then both connections pull one account.
+    /// The mark of this pair as the secrets of `key`, under the store's own key of the hash.
     #[must_use]
-    pub fn shares_access_key(self, other: Self) -> bool {
-        self.access_key == other.access_key
+    pub fn mark(&self, key: &Key, mark_key: &[u8]) -> KeyMark {
+        let Key { slot: _, name, expires, access_key, secret_key } = key;
+        let expires = expires.map(|date| date.to_string()).unwrap_or_default();
+        let sources = [access_key, secret_key].map(ToString::to_string);
+        let halves = [&self.access_key, &self.secret_key].map(SecretString::expose_secret);
+        let mut hash = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, mark_key));
+        for part in [halves[0], halves[1], name, &expires, &sources[0], &sources[1]] {
+            // Its length first, so that nothing can move from one part into the next.
+            hash.update(&part.len().to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        let tag = hash.sign();
+        KeyMark(tag.as_ref().iter().take(4).fold(0, |mark, byte| mark << 8 | u32::from(*byte)))
     }
 }
 
@@ -218,6 +217,10 @@ impl SecretMark {
 mod tests {
     use super::*;
     use std::fs::Permissions;
+
+    use chrono::NaiveDate;
+
+    use crate::key::KeySlot;
 
     fn read_bytes(bytes: &[u8]) -> Result<SecretString, SecretError> {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -279,11 +282,25 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_tells_new_secrets_from_old_ones() {
-        let mark = SecretMark::of(&pair("a", "s"));
-        assert_eq!(mark, SecretMark::of(&pair("a", "s")));
-        assert_ne!(mark, SecretMark::of(&pair("a", "t")));
-        assert!(mark.shares_access_key(SecretMark::of(&pair("a", "t"))));
-        assert!(!mark.shares_access_key(SecretMark::of(&pair("b", "s"))));
+    fn a_mark_tells_new_secrets_and_settings_from_old_ones() {
+        let key = Key::sample(KeySlot::Key, None);
+        let mark = |access: &str, secret: &str| pair(access, secret).mark(&key, b"one store");
+        assert_eq!(mark("a", "s"), mark("a", "s"));
+        for other in [mark("a", "t"), mark("b", "s"), mark("as", "")] {
+            assert_ne!(mark("a", "s"), other);
+        }
+        let renamed = Key { name: "Another".into(), ..key.clone() };
+        let dated = Key { expires: NaiveDate::from_ymd_opt(2027, 3, 31), ..key.clone() };
+        let moved = Key { access_key: SecretSource::Env("ELSEWHERE".into()), ..key.clone() };
+        for other in [renamed, dated, moved] {
+            assert_ne!(mark("a", "s"), pair("a", "s").mark(&other, b"one store"));
+        }
+        assert_ne!(mark("a", "s"), pair("a", "s").mark(&key, b"another store"));
+    }
+
+    #[test]
+    fn two_pairs_with_one_access_key_are_one_key() {
+        assert!(pair("a", "s").shares_access_key(&pair("a", "t")));
+        assert!(!pair("a", "s").shares_access_key(&pair("b", "s")));
     }
 }

@@ -1,9 +1,7 @@
 //! What all passes share: the store, the hosts' limits, the memory budget, the clock.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use super::AppError;
@@ -11,13 +9,12 @@ use crate::clock::Clock;
 use crate::config::{Config, Connection};
 use crate::key::KeyPair;
 use crate::name::ConnectionName;
-use crate::pull::client::{Client, Tools};
+use crate::pull::client::{Client, Contender, Tools};
 use crate::pull::hosts::Hosts;
-use crate::run::{Mode, Outcome, Run};
-use crate::secrets::{self, SecretMark, TargetSecrets};
+use crate::run::Mode;
+use crate::secrets::{self, TargetSecrets};
 use crate::spool::Budget;
 use crate::store::Store;
-use crate::watch;
 
 /// What all passes share.
 #[derive(Debug)]
@@ -30,19 +27,10 @@ pub struct Engine {
     pub clock: Clock,
     hosts: Arc<Hosts>,
     budget: Budget,
-    /// Keys that were refused: with which secrets, when, and what was said.
-    refusals: Mutex<HashMap<ConnectionName, Refusal>>,
     /// Counts up when there may be something new for the targets.
     queued: tokio::sync::watch::Sender<u64>,
     /// Where the empty store of a command that only looks stands.
     _scratch: Option<TempDir>,
-}
-
-#[derive(Debug)]
-struct Refusal {
-    mark: SecretMark,
-    at: DateTime<Utc>,
-    text: String,
 }
 
 impl Engine {
@@ -87,7 +75,6 @@ impl Engine {
             clock,
             hosts,
             budget,
-            refusals: Mutex::default(),
             queued: tokio::sync::watch::Sender::new(0),
             _scratch: None,
         }
@@ -103,13 +90,9 @@ impl Engine {
         self.queued.send_modify(|count| *count += 1);
     }
 
-    /// Says which secrets cannot be read, and which lie open to other users of this machine.
+    /// Says which secrets lie open to other users of this machine.
     pub fn look_at_secrets(&self) {
         for connection in &self.config.connections {
-            if let Err(error) = KeyPair::read(&connection.name, &connection.key) {
-                let error = AppError::from(error).to_text();
-                tracing::error!(event = "secret_unreadable", connection = %connection.name, error, "secret cannot be read");
-            }
             for text in secrets::exposures(connection) {
                 tracing::warn!(event = "secret_exposed", connection = %connection.name, text, "secret lies open");
             }
@@ -126,23 +109,23 @@ impl Engine {
         }
     }
 
-    /// Refuses settings in which two connections hold the same access key: both would pull one account.
-    /// A key that cannot be read is told when its connection is asked.
+    /// Refuses settings in which two keys have the same access key: two connections would pull one
+    /// account, and a next key would be refused with the first. A key that cannot be read is told when
+    /// its connection is asked.
     ///
     /// # Errors
-    /// [`AppError::Usage`] names both connections.
+    /// [`AppError::Usage`] names both places.
     pub fn refuse_shared_keys(&self) -> Result<(), AppError> {
-        let mut seen: Vec<(&ConnectionName, SecretMark)> = Vec::new();
+        let mut seen: Vec<(&ConnectionName, KeyPair)> = Vec::new();
         for connection in &self.config.connections {
-            let Ok(pair) = KeyPair::read(&connection.name, &connection.key) else { continue };
-            let mark = SecretMark::of(&pair);
-            if let Some((other, _)) = seen.iter().find(|(_, other)| mark.shares_access_key(*other)) {
-                let name = &connection.name;
-                let text =
-                    format!("connections {other} and {name} hold the same access key; keep one of them");
-                return Err(AppError::Usage(text));
+            let name = &connection.name;
+            for key in connection.keys() {
+                let Ok(pair) = KeyPair::read(name, key) else { continue };
+                if let Some((other, _)) = seen.iter().find(|(_, other)| pair.shares_access_key(other)) {
+                    return Err(AppError::Usage(shared(name, other)));
+                }
+                seen.push((name, pair));
             }
-            seen.push((&connection.name, mark));
         }
         Ok(())
     }
@@ -164,22 +147,28 @@ impl Engine {
         }
     }
 
-    /// The HTTP client of a connection, with its key read now.
+    /// The HTTP client of a connection, with its keys read now and in the order of a run.
     ///
     /// # Errors
-    /// The key cannot be read, or the client cannot be set up.
-    pub fn client(&self, connection: &Connection) -> Result<Client, AppError> {
-        self.client_with(connection, KeyPair::read(&connection.name, &connection.key)?)
+    /// No key can be read, or the client cannot be set up.
+    pub async fn client(&self, connection: &Connection) -> Result<Client, AppError> {
+        let ring = self.ring(connection).await?;
+        match ring.contenders() {
+            none if none.is_empty() => {
+                Err(ring.unreadable().expect("a key that stands in no line is unreadable"))
+            }
+            contenders => self.client_with(connection, contenders),
+        }
     }
 
-    /// As [`Engine::client`], with a key that was just read.
-    pub(super) fn client_with(&self, connection: &Connection, keys: KeyPair) -> Result<Client, AppError> {
-        let again = connection.clone();
+    /// As [`Engine::client`], with these keys, in this order; at least one.
+    pub(super) fn client_with(
+        &self,
+        connection: &Connection,
+        keys: Vec<Contender>,
+    ) -> Result<Client, AppError> {
         let tools = Tools {
             keys,
-            reread: Arc::new(move || {
-                KeyPair::read(&again.name, &again.key).map_err(|error| error.to_string())
-            }),
             hosts: Arc::clone(&self.hosts),
             budget: self.budget.clone(),
             spool_dir: self.config.daemon.spool_dir.clone(),
@@ -203,61 +192,26 @@ impl Engine {
         });
         Ok(if is_due { Mode::Full } else { Mode::Incremental })
     }
+}
 
-    /// Remembers whether the key was refused in the run that just ended. A run that did not get as far as
-    /// to be let in or refused says nothing of the key.
-    pub(super) fn note_refusal(&self, connection: &Connection, pair: &KeyPair, run: &Run) {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        match run.outcome {
-            Some(Outcome::Refused) => {
-                let text = run.reason.clone().unwrap_or_default();
-                let mark = SecretMark::of(pair);
-                let refusal = Refusal { mark, at: self.clock.now(), text: text.clone() };
-                let earlier = refusals.insert(connection.name.clone(), refusal);
-                if earlier.is_some_and(|earlier| earlier.mark != mark) {
-                    // Whoever replaced the secret waits for an answer; the open warning would be quiet.
-                    tracing::error!(
-                        event = "key_refused",
-                        connection = %connection.name,
-                        key = connection.key.name,
-                        error = text,
-                        "key refused: its new values are refused too"
-                    );
-                }
-            }
-            Some(Outcome::Ok | Outcome::Partial) => drop(refusals.remove(&connection.name)),
-            Some(Outcome::Failed | Outcome::Deferred) | None => {}
-        }
+/// What two keys with one access key are, for people.
+fn shared(name: &ConnectionName, other: &ConnectionName) -> String {
+    if name == other {
+        return format!(
+            "connections.{name}: key and next_key hold the same access key, so the second could not take over \
+             from the first; put another key into next_key, or take it away"
+        );
     }
-
-    /// Whether these very secrets were refused when they were last asked with.
-    pub(super) fn was_refused(&self, connection: &Connection, pair: &KeyPair) -> bool {
-        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        refusals.get(&connection.name).is_some_and(|refusal| refusal.mark == SecretMark::of(pair))
-    }
-
-    /// Why the daemon does not ask with this key now, if it was refused less than an hour ago and its
-    /// secrets are still the same.
-    #[must_use]
-    pub fn rests(&self, connection: &Connection) -> Option<String> {
-        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-        let refusal = refusals.get(&connection.name)?;
-        let is_new = KeyPair::read(&connection.name, &connection.key)
-            .is_ok_and(|pair| SecretMark::of(&pair) != refusal.mark);
-        (!watch::may_ask(Some(refusal.at), is_new, self.clock.now())).then(|| refusal.text.clone())
-    }
+    format!("connections {other} and {name} hold the same access key; keep one of them")
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::TimeDelta;
-    use tokio::sync::watch;
+    use chrono::{DateTime, TimeDelta, Utc};
 
     use super::*;
-    use crate::app::{Asker, Order};
     use crate::element::ElementId;
-    use crate::run::Counts;
-    use crate::simulator::{Simulator, Size, Switches, World};
+    use crate::run::{Counts, Outcome};
 
     const CONFIG: &str = r#"
         [store.sqlite]
@@ -320,27 +274,5 @@ mod tests {
         assert_eq!(due(&engine).await, Mode::Full);
         ran_full(&engine, now).await;
         assert!(!engine.store.waits_for_full(name).await.unwrap());
-    }
-
-    #[tokio::test]
-    async fn a_refused_key_is_asked_with_twice_and_then_once_an_hour() {
-        let world = World::generate(1, &Size::small());
-        let clock = Clock::hurried(world.now);
-        let simulator = Simulator::start(world, Switches::default(), clock.clone()).await.unwrap();
-        let dir = tempfile::tempdir().unwrap();
-        for half in ["access", "secret"] {
-            std::fs::write(dir.path().join(half), "no such key").unwrap();
-        }
-        let at = format!("[connections.city]\nbase_url = \"{}\"", simulator.base_url());
-        let text = CONFIG.replace("[connections.city]", &at);
-        let config = Config::parse(&text, &dir.path().join("config.toml")).unwrap();
-        let engine = Engine::open(config, clock).await.unwrap();
-        for asked in [2, 3, 4] {
-            let (cancel, progress) = (watch::Sender::new(false), watch::Sender::new(None));
-            let order = Order { mode: None, asker: Asker::Schedule, cancel: cancel.subscribe(), progress };
-            let report = engine.pass(&engine.config.connections[0], order).await.unwrap();
-            assert_eq!(report.run.outcome, Some(Outcome::Refused));
-            assert_eq!(simulator.requests(), asked);
-        }
     }
 }

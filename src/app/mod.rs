@@ -6,6 +6,9 @@ mod engine;
 mod error;
 mod exit;
 mod pass;
+mod ring;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,6 +20,7 @@ pub use engine::Engine;
 pub use error::AppError;
 pub use exit::Exit;
 pub use pass::{Asker, Order, Passed};
+pub use ring::Ring;
 
 use crate::clock::Clock;
 use crate::config::Config;

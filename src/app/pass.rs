@@ -7,11 +7,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch::{Receiver, Sender};
 use tracing::Instrument as _;
 
-use super::{AppError, Engine};
+use super::{AppError, Engine, Ring};
 use crate::clock::Clock;
 use crate::config::Connection;
 use crate::cycle::{self, Job, Notices, Progress, Report};
-use crate::key::{Key, KeyPair};
+use crate::key::Key;
 use crate::run::{Counts, Mode, Outcome, Run};
 use crate::warning::{Event, Severity, Warning, WarningId};
 use crate::watch::stale::{self, Staleness};
@@ -80,14 +80,14 @@ impl Engine {
             Some(mode) => mode,
             None => self.mode_due(connection).await?,
         };
-        let pair = match KeyPair::read(&connection.name, &connection.key) {
-            Ok(pair) => pair,
-            Err(error) => return Err(self.record_impossible(connection, mode, error.into()).await),
-        };
-        let source = self.client_with(connection, pair.clone())?;
-        if asker == Asker::Schedule && self.was_refused(connection, &pair) {
-            source.expect_refusal();
+        let mut ring = self.ring(connection).await?;
+        let contenders = ring.contenders();
+        if contenders.is_empty() {
+            self.tell_of_ring(&ring).await?;
+            let error = ring.unreadable().expect("a key that stands in no line is unreadable");
+            return Err(self.record_impossible(connection, mode, error).await);
         }
+        let source = self.client_with(connection, contenders)?;
         let (store, clock) = (&self.store, &self.clock);
         let next_due = (asker == Asker::Schedule).then(|| {
             let now = clock.now();
@@ -96,10 +96,14 @@ impl Engine {
         let job = Job { connection, source: &source, store, clock, cancel, next_due, progress };
         let span = tracing::info_span!("run", connection = %name);
         let mut report = cycle::run(&job, mode).instrument(span).await?;
-        self.note_refusal(connection, &pair, &report.run);
+        self.remember(&mut ring, source.heard()).await?;
+        if matches!(report.run.outcome, Some(Outcome::Ok | Outcome::Partial)) {
+            self.prove_idle(&mut ring).await?;
+        }
+        self.tell_of_keys(&ring, &mut report.notices);
         self.refresh_views(connection, &mut report).await;
         self.look_around(connection, &mut report).await?;
-        let standing = self.tell(connection, &report).await?;
+        let standing = self.tell(&ring, connection, &report).await?;
         if asker == Asker::Command || matches!(report.run.outcome, Some(Outcome::Ok | Outcome::Partial)) {
             // What stores nothing is logged by the daemon, quietly.
             closing_line(&report.run, &standing);
@@ -150,12 +154,12 @@ impl Engine {
     }
 
     /// Tells people what the run found and how the key stands.
-    async fn tell(&self, connection: &Connection, report: &Report) -> Result<Standing, AppError> {
-        let still_works = match report.run.outcome {
-            Some(Outcome::Refused) => Some(false),
-            Some(Outcome::Ok | Outcome::Partial) => Some(true),
-            _ => None,
-        };
+    async fn tell(
+        &self,
+        ring: &Ring<'_>,
+        connection: &Connection,
+        report: &Report,
+    ) -> Result<Standing, AppError> {
         let Notices { hold, examined, unavailable, rejected, single_reads, mapped_user_unknown } =
             &report.notices;
         for (kind, reason) in unavailable {
@@ -175,7 +179,7 @@ impl Engine {
             tracing::info!(event = "mapped_user_unknown", %connection, text, "mapped user cannot be looked for");
         }
         let clock = self.clock_of(connection, report).await?;
-        let found = Found { hold, examined, still_works };
+        let found = Found { hold, examined, leads: ring.leads(), still_works: ring.still_works() };
         let standing = watch::tell(&self.store, &clock, &self.config.warnings, connection, found).await?;
         self.note_queued();
         Ok(standing)
@@ -188,20 +192,6 @@ impl Engine {
             Some(_) => self.clock.clone(),
             None => skew::put_right(&self.store, &self.clock, &connection.name).await?,
         })
-    }
-
-    /// Looks at what time alone brings about, between runs: the key's date, and kinds that are stale.
-    ///
-    /// # Errors
-    /// The store cannot be used.
-    pub async fn look_at_keys(&self, connection: &Connection) -> Result<(), AppError> {
-        let stale = stale::look(&self.store, connection, &[], self.clock.now()).await?;
-        let (hold, examined) = (Vec::from_iter(stale.hold), Vec::from_iter(stale.examined));
-        let found = Found { hold: &hold, examined: &examined, ..Found::NOTHING };
-        let clock = skew::put_right(&self.store, &self.clock, &connection.name).await?;
-        watch::tell(&self.store, &clock, &self.config.warnings, connection, found).await?;
-        self.note_queued();
-        Ok(())
     }
 
     /// Forgets what is older than the operator wants to keep.

@@ -1,5 +1,5 @@
 //! `check`: everything that could keep a run from working, told before it does: settings, schedules,
-//! keys, one door request, one write that is taken back.
+//! keys, one door request with each, one write that is taken back.
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -14,7 +14,8 @@ use crate::clock::Clock;
 use crate::config::{Connection, Target};
 use crate::memory::KindMemory;
 use crate::notify;
-use crate::pull::{PullError, Source};
+use crate::pull::PullError;
+use crate::rotation::KeyStanding;
 use crate::run::Mode;
 use crate::schedule::Schedule;
 use crate::secrets::{self, TargetSecrets};
@@ -62,11 +63,20 @@ struct CheckedConnection {
     base_url: String,
     timezone: String,
     schedules: Vec<CheckedSchedule>,
+    /// One for each key.
+    doors: Vec<CheckedDoor>,
+    notes: Vec<String>,
+}
+
+/// The door, asked with one key.
+#[derive(Debug, Serialize)]
+struct CheckedDoor {
+    slot: &'static str,
+    key: String,
     /// `open`, `refused`, `closed`, or `not asked`.
     door: &'static str,
     /// Why the door is not open, where it was to be asked.
     error: Option<String>,
-    notes: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,20 +110,13 @@ async fn check(settings: Settings, arguments: &Arguments) -> Result<(Checked, Ve
         exits.push(error.exit());
         faults.push(error.to_text());
     }
-    let mut refused = keys::refused(&engine.store).await?;
     let mut connections = Vec::new();
     for connection in &engine.config.connections {
         let (checked, exit) = check_connection(&engine, connection, arguments.offline).await?;
-        if checked.door != "not asked" {
-            refused.retain(|name| *name != checked.connection);
-        }
-        if checked.door == "refused" {
-            refused.push(checked.connection.clone());
-        }
         connections.push(checked);
         exits.push(exit);
     }
-    let keys = keys::rows(&settings, &engine.clock, &refused);
+    let keys = keys::rows(&settings, &engine.clock, &engine.store).await?;
     let targets: Vec<CheckedTarget> = settings.config.warnings.targets.iter().map(check_target).collect();
     if targets.iter().any(|target| target.error.is_some()) {
         exits.push(Exit::MustChange);
@@ -168,35 +171,43 @@ async fn check_connection(
 ) -> Result<(CheckedConnection, Exit), AppError> {
     let now = engine.clock.now();
     let mut notes = secrets::exposures(connection);
-    if connection.key.expires.is_none() {
-        notes.push("key.expires is not set: nobody can be warned before the key lapses".into());
+    for key in connection.keys().filter(|key| key.expires.is_none()) {
+        notes.push(format!("{}.expires is not set: nobody can be warned before the key lapses", key.slot));
     }
     let schedules = schedules(engine, connection, now, &mut notes).await?;
-    let (door, error, exit) =
-        if offline { ("not asked", None, Exit::Done) } else { door(engine, connection).await };
+    let (doors, exit) = if offline { (Vec::new(), Exit::Done) } else { doors(engine, connection).await? };
     let checked = CheckedConnection {
         connection: connection.name.to_string(),
         base_url: connection.base_url.to_string(),
         timezone: connection.timezone.to_string(),
         schedules,
-        door,
-        error,
+        doors,
         notes,
     };
     Ok((checked, exit))
 }
 
-/// One request at the door.
-async fn door(engine: &Engine, connection: &Connection) -> (&'static str, Option<String>, Exit) {
-    let client = match engine.client(connection) {
-        Ok(client) => client,
-        Err(error) => return ("not asked", Some(error.to_text()), error.exit()),
-    };
-    match client.door().await {
-        Ok(_) => ("open", None, Exit::Done),
-        Err(error @ PullError::Refused(_)) => ("refused", Some(error.to_string()), Exit::Refused),
-        Err(error) => ("closed", Some(error.to_string()), Exit::Failed),
+/// The door, asked with every key; what is said of them is remembered.
+async fn doors(engine: &Engine, connection: &Connection) -> Result<(Vec<CheckedDoor>, Exit), AppError> {
+    let mut ring = engine.ring(connection).await?;
+    let (mut doors, mut exits) = (Vec::new(), Vec::new());
+    for key in connection.keys() {
+        let (door, error, exit) = match engine.knock(&mut ring, key.slot).await {
+            Ok(Some(Ok(()))) => ("open", None, Exit::Done),
+            Ok(Some(Err(error @ PullError::Refused(_)))) => {
+                ("refused", Some(error.to_string()), Exit::Refused)
+            }
+            Ok(Some(Err(error))) => ("closed", Some(error.to_string()), Exit::Failed),
+            Ok(None) => {
+                let KeyStanding::Unreadable(reason) = ring.standing(key.slot) else { continue };
+                ("not asked", Some(reason.to_owned()), Exit::MustChange)
+            }
+            Err(error) => ("not asked", Some(error.to_text()), error.exit()),
+        };
+        doors.push(CheckedDoor { slot: key.slot.as_str(), key: key.name.clone(), door, error });
+        exits.push(exit);
     }
+    Ok((doors, Exit::worst(exits)))
 }
 
 /// Both schedules with their next due times, and notes on what they cost.
@@ -270,9 +281,12 @@ fn to_text(checked: &Checked) -> String {
     let Checked { config, connections, keys, targets, store } = checked;
     let mut text = format!("{config}: settings are sound\n");
     for connection in connections {
-        let CheckedConnection { connection, base_url, timezone, schedules, door, error, notes } = connection;
-        text += &format!("\n{connection} ({base_url}, {timezone}): door {door}\n");
-        text += &error.as_ref().map(|error| format!("  error: {error}\n")).unwrap_or_default();
+        let CheckedConnection { connection, base_url, timezone, schedules, doors, notes } = connection;
+        text += &format!("\n{connection} ({base_url}, {timezone})\n");
+        for CheckedDoor { slot, key, door, error } in doors {
+            text += &format!("  door with {slot} {key}: {door}\n");
+            text += &error.as_ref().map(|error| format!("  error: {error}\n")).unwrap_or_default();
+        }
         for CheckedSchedule { schedule, line, next, requests_a_day, is_lower_bound } in schedules {
             let next: Vec<String> =
                 next.iter().map(|due| due.format("%Y-%m-%d %H:%M:%S %Z").to_string()).collect();

@@ -61,7 +61,7 @@ async fn plan_all(settings: Settings, arguments: &Arguments) -> Result<Vec<(Plan
 }
 
 async fn plan_one(engine: &Engine, connection: &Connection) -> Result<(Planned, Outcome), AppError> {
-    let source = engine.client(connection)?;
+    let source = engine.client(connection).await?;
     let (_stop, cancel) = watch::channel(false);
     let (progress, _unseen) = watch::channel(None);
     let job = Job {

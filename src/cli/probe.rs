@@ -66,7 +66,7 @@ async fn probe(settings: Settings, arguments: &Arguments, out: Output) -> Result
     let options = Options { search: arguments.search, wrong_secret: arguments.wrong_secret };
     // Both would write what is remembered of a kind.
     let _lock = engine.store.lock(&connection.name, "probe", engine.clock.now()).await?;
-    let client = engine.client(connection)?;
+    let client = engine.client(connection).await?;
     let requests_max = announce(connection, options, out);
     let (progress, seen) = watch::channel(None);
     let drawing =

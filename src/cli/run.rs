@@ -31,6 +31,9 @@ async fn serve(settings: Settings) -> Result<Exit, AppError> {
     engine.refuse_shared_keys()?;
     engine.look_at_secrets();
     let _lock = engine.store.lock_daemon(engine.clock.now()).await?;
+    for connection in &engine.config.connections {
+        engine.look_at_keys(connection).await?;
+    }
     let couriers = engine.couriers().await?;
     let members = members(&engine).await?;
     let runs_max = engine.config.daemon.runs_max as usize;
@@ -114,13 +117,10 @@ async fn serve_turn(engine: Arc<Engine>, turn: Turn, cancel: watch::Receiver<boo
             return Ended::Watched;
         }
     };
-    if let Some(text) = engine.rests(connection) {
-        return Ended::Ran {
-            outcome: Outcome::Refused,
-            reason: Some(text),
-            needs_full: false,
-            standing: None,
-        };
+    match engine.rests(connection).await {
+        Ok(None) => {}
+        Ok(reason) => return ended_early(Outcome::Refused, reason),
+        Err(error) => return ended_early(Outcome::Failed, Some(error.to_text())),
     }
     let (progress, _unseen) = watch::channel(None);
     let order = Order { mode: Some(mode), asker: Asker::Schedule, cancel, progress };
@@ -131,9 +131,11 @@ async fn serve_turn(engine: Arc<Engine>, turn: Turn, cancel: watch::Receiver<boo
             needs_full: run.needs_full,
             standing: Some(standing),
         },
-        Err(error) => {
-            let reason = Some(error.to_text());
-            Ended::Ran { outcome: Outcome::Failed, reason, needs_full: false, standing: None }
-        }
+        Err(error) => ended_early(Outcome::Failed, Some(error.to_text())),
     }
+}
+
+/// A run that did not begin.
+fn ended_early(outcome: Outcome, reason: Option<String>) -> Ended {
+    Ended::Ran { outcome, reason, needs_full: false, standing: None }
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::keys::{self, KeyRow};
 use super::output::{instant, table};
 use super::warnings::{OpenRow, open_text};
 use super::{Exit, Output};
@@ -29,6 +30,7 @@ struct ConnectionStatus {
     mapped_user: Option<String>,
     /// Scorecards that the mapped user sees, as accepted.
     scorecards_visible: Option<usize>,
+    keys: Vec<KeyRow>,
     kinds: Vec<Freshness>,
 }
 
@@ -57,6 +59,7 @@ async fn status(settings: &Settings) -> Result<Status, AppError> {
         next_full_run: None,
         mapped_user: None,
         scorecards_visible: None,
+        keys: Vec::new(),
         kinds: of(&freshness, name),
     }));
     let now = engine.clock.now();
@@ -80,6 +83,7 @@ async fn connection_status(
         next_full_run: Some(connection.schedule_full.next_after(now)),
         mapped_user: connection.mapped_user.clone(),
         scorecards_visible: account.map(|account| account.accepted.len()),
+        keys: keys::of(connection, &engine.clock, &engine.store.key_states(&connection.name).await?),
         kinds: of(freshness, connection.name.as_str()),
     })
 }
@@ -121,6 +125,9 @@ fn connection_text(status: &ConnectionStatus) -> String {
     if let Some(count) = status.scorecards_visible {
         let user = status.mapped_user.as_deref().unwrap_or("the mapped user");
         text += &format!("  {user} sees {count} scorecards\n");
+    }
+    for key in &status.keys {
+        text += &format!("  {}\n", keys::to_line(key));
     }
     let rows = status.kinds.iter().map(|row| {
         vec![

@@ -8,11 +8,12 @@ use super::values;
 use crate::kind::{Kind, KindName, Paging, catalogue};
 
 /// The store's own tables and views, of which a kind's view may take no name.
-const TAKEN: [&str; 26] = [
+const TAKEN: [&str; 27] = [
     "migrations",
     "connections",
     "key_states",
     "keys",
+    "mark_key",
     "elements",
     "placements",
     "missing",

@@ -8,6 +8,7 @@ mod details;
 mod due;
 mod evidence;
 mod failure;
+mod keys;
 mod mapped_user;
 mod notices;
 mod settle;
@@ -147,6 +148,9 @@ struct Pass<'a, S> {
     server_ahead: Option<TimeDelta>,
     /// Whether the gate was open: the key works, and the account is the accepted one.
     is_let_in: bool,
+    /// Whether a key was refused and another one took over: another mapped user may see less, so nothing
+    /// is removed.
+    has_changed_key: bool,
     /// The scorecards visible in this run, ascending.
     visible: Vec<ElementId>,
     /// Elements this run has listed, to compare direct reads with: the first and the last of a kind.
@@ -170,6 +174,7 @@ impl<'a, S: Source> Pass<'a, S> {
             started_at,
             server_ahead: None,
             is_let_in: false,
+            has_changed_key: false,
             visible: Vec::new(),
             canaries: None,
             kinds: Vec::new(),
@@ -184,20 +189,20 @@ impl<'a, S: Source> Pass<'a, S> {
 
     /// The journey of the data.
     async fn walk(&mut self) -> Result<(), Stop> {
-        let (scorecards, others) = self.job.connection.kinds.split_first().expect("scorecards come first");
-        self.tell(scorecards);
-        self.open_door().await?;
-        let memory = self.job.store.memory(&self.job.connection.name, &scorecards.name).await?;
-        let pulled = self.pull_scorecards(scorecards, &memory).await?;
-        self.pass_gate(&pulled).await?;
-        self.settle(scorecards, &memory, self.started_at, pulled).await?;
+        let others = &self.job.connection.kinds[1..];
+        self.enter_under_any_key().await?;
         for kind in others {
-            self.kind(kind).await?;
+            while let Err(stop) = self.kind(kind).await {
+                self.change_key(stop).await?;
+            }
         }
         if self.rows == 0 {
             return Err(Stop::NothingVisible);
         }
-        self.singles().await
+        while let Err(stop) = self.singles().await {
+            self.change_key(stop).await?;
+        }
+        Ok(())
     }
 
     /// Pulls one kind and stores it; its failure does not stop the others.
@@ -283,7 +288,7 @@ impl<'a, S: Source> Pass<'a, S> {
             notices.clock(connection, ahead);
         }
         if let Some(stop) = &stop {
-            notices.stopped(self.job.connection, stop);
+            notices.stopped(connection, stop);
         }
         let mut run = Run {
             id: self.id.unwrap_or(RunId(0)),

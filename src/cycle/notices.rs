@@ -3,7 +3,6 @@
 
 use super::Weighed;
 use super::failure::Stop;
-use crate::config::Connection;
 use crate::kind::KindName;
 use crate::name::ConnectionName;
 use crate::plan::Held;
@@ -56,28 +55,20 @@ impl Notices {
         }
     }
 
-    /// A run that was let in: the account is the accepted one, and the key works.
+    /// A run that was let in: the account is the accepted one.
     pub(super) fn arrived(&mut self, connection: &ConnectionName) {
-        for event in [Event::KeyRefused, Event::AccountChanged, Event::NothingVisible] {
+        for event in [Event::AccountChanged, Event::NothingVisible] {
             self.examined.push(id(event, connection, ""));
         }
     }
 
-    /// A run that ended early.
-    pub(super) fn stopped(&mut self, connection: &Connection, stop: &Stop) {
-        let Connection { name: connection, key, mapped_user, .. } = connection;
+    /// A run that ended early. A refused key is not told here: whether another one works is not known.
+    pub(super) fn stopped(&mut self, connection: &ConnectionName, stop: &Stop) {
         let text = stop.to_string();
-        let (event, message, action) = match stop {
-            Stop::Refused(_) => (
-                Event::KeyRefused,
-                format!("key refused: {text}"),
-                "check the key in ClearPoint > System Settings > System setup > Integrations > API Keys: \
-                 is it there, unexpired, and is its mapped user active? then put its current values where \
-                 the configuration reads them"
-                    .to_owned(),
-            ),
+        let (event, severity, message, action) = match stop {
             Stop::AccountChanged(reason) => (
                 Event::AccountChanged,
+                Severity::Error,
                 format!("account changed: {reason}"),
                 format!(
                     "nothing is written until the old view is back, or you accept the new one with: \
@@ -86,6 +77,7 @@ impl Notices {
             ),
             Stop::NothingVisible => (
                 Event::NothingVisible,
+                Severity::Warn,
                 text,
                 "tick scorecards for the mapped user in ClearPoint, or map the key to a user who sees them"
                     .to_owned(),
@@ -93,18 +85,7 @@ impl Notices {
             _ => return,
         };
         let id = id(event, connection, "");
-        let severity = if event == Event::NothingVisible { Severity::Warn } else { Severity::Error };
-        let mut fields = Vec::new();
-        if event == Event::KeyRefused {
-            fields.push(("key".into(), key.name.clone()));
-            fields.extend(key.expires.map(|expires| ("expires".into(), expires.to_string())));
-            fields.extend(mapped_user.clone().map(|user| ("mapped_user".into(), user)));
-        }
-        self.hold.push(Warning { id, severity, level: 1, message, action, fields });
-        if event != Event::KeyRefused {
-            self.examined
-                .push(WarningId { event: Event::KeyRefused, ..self.hold[self.hold.len() - 1].id.clone() });
-        }
+        self.hold.push(Warning { id, severity, level: 1, message, action, fields: Vec::new() });
     }
 
     /// A kind that was stored.

@@ -53,6 +53,14 @@ impl<S: Source> Pass<'_, S> {
             // Only a snapshot shows whether what is held is still missing.
             return Ok(Weighed { kind: kind.clone(), pulled, plan, verdicts, held: before });
         }
+        let limits = &self.job.connection.limits;
+        let limit = Removals { max_percent: limits.removals_max, min: limits.removals_min };
+        if self.has_changed_key {
+            verdicts = self.spare(&plan, kind).await?;
+            verdicts.listing_contradicted =
+                limits::exceeds(limit, verdicts.undecided.len() as u64, plan.known);
+            return Ok(Weighed { kind: kind.clone(), pulled, plan, verdicts, held: before });
+        }
         let now = self.job.clock.now();
         if !plan.missing.is_empty() {
             let ids: Vec<ElementId> = plan.missing.iter().map(|row| row.id).collect();
@@ -70,8 +78,6 @@ impl<S: Source> Pass<'_, S> {
             };
             verdicts = self.or_stop(evidence::weigh(self.job.source, &case)).await??;
         }
-        let limits = &self.job.connection.limits;
-        let limit = Removals { max_percent: limits.removals_max, min: limits.removals_min };
         let judged = limits::judge(limit, &plan, verdicts, before.as_ref(), now);
         let mut verdicts = judged.verdicts;
         // A list that lacks so many elements which nobody saw go is no picture of the account.

@@ -164,7 +164,8 @@ impl<S: Source> Pass<'_, S> {
         let moved = match part {
             Part::Detail => store.commit_details(run, name, kind, &batch.reads, now).await?,
             Part::Values => {
-                let done = store.commit_values(run, name, &batch.reads, now).await?;
+                let spares = self.has_changed_key;
+                let done = store.commit_values(run, name, &batch.reads, spares, now).await?;
                 tally.held.extend(done.held.iter().map(ToString::to_string));
                 if let Some((_, keys)) = done.unrecognised.first() {
                     tally.keys.get_or_insert_with(|| keys.clone());

@@ -16,8 +16,8 @@ use tokio::sync::watch;
 use super::{Job, Report, due};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::key::KeyPair;
-use crate::pull::client::{Client, Tools};
+use crate::key::{KeyPair, KeySlot};
+use crate::pull::client::{Client, Contender, Tools};
 use crate::pull::hosts::Hosts;
 use crate::run::{Mode, Outcome};
 use crate::simulator::{Simulator, Size, World};
@@ -76,8 +76,12 @@ impl Bench {
         };
         let again = keys.clone();
         let tools = Tools {
-            keys,
-            reread: Arc::new(move || Ok(again.clone())),
+            keys: vec![Contender {
+                slot: KeySlot::Key,
+                pair: keys,
+                reread: Arc::new(move || Ok(again.clone())),
+                has_second_chance: true,
+            }],
             hosts: Arc::new(Hosts::new(self.config.host_limits.clone())),
             budget: Budget::new(1 << 24),
             spool_dir: self.dir.path().to_owned(),

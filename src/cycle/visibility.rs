@@ -49,7 +49,9 @@ impl<S: Source> Pass<'_, S> {
         let is_same = |account: &Account| {
             account.accepted == self.visible && account.base_url == base_url && !account.is_released
         };
-        let follows = self.mode == Mode::Full || account.is_none_or(|account| account.is_released);
+        // What another key's user sees is accepted by the full run that follows.
+        let is_all = self.mode == Mode::Full && !self.has_changed_key;
+        let follows = is_all || account.is_none_or(|account| account.is_released);
         let Some(run) = self.id.filter(|_| follows && !account.is_some_and(is_same)) else { return Ok(()) };
         let (store, name) = (self.job.store, &self.job.connection.name);
         let accepted = account.map_or(&[][..], |account| &account.accepted);

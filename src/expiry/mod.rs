@@ -114,7 +114,7 @@ fn expiring(holder: &Holder<'_>, expires: NaiveDate, days: i64, level: u32) -> W
         fields.push(field("first_run_after", local.format("%Y-%m-%dT%H:%M:%S%:z")));
     }
     Warning {
-        id: id(Event::KeyExpiring, holder, expires),
+        id: id(Event::KeyExpiring, holder),
         severity: if days <= ERROR_DAYS { Severity::Error } else { Severity::Warn },
         level,
         message: "key expires soon".into(),
@@ -132,7 +132,7 @@ fn expired(holder: &Holder<'_>, expires: NaiveDate, days: i64) -> Warning {
     };
     fields.push(field("still_works", works));
     Warning {
-        id: id(Event::KeyExpired, holder, expires),
+        id: id(Event::KeyExpired, holder),
         severity: Severity::Error,
         level: 1,
         message: "key expired".into(),
@@ -163,8 +163,15 @@ fn unknown(holder: &Holder<'_>) -> Warning {
     }
 }
 
-fn id(event: Event, holder: &Holder<'_>, expires: NaiveDate) -> WarningId {
-    let subject = format!("{} {expires}", holder.key.slot);
+/// What a warning about a key's date is about: the slot and the date (`key 2027-03-31`); `None`: the key
+/// has none.
+#[must_use]
+pub fn subject(key: &Key) -> Option<String> {
+    key.expires.map(|expires| format!("{} {expires}", key.slot))
+}
+
+fn id(event: Event, holder: &Holder<'_>) -> WarningId {
+    let subject = subject(holder.key).expect("a key with a warning has a date");
     WarningId { event, connection: holder.connection.clone(), subject }
 }
 

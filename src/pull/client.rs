@@ -16,7 +16,7 @@ use crate::key::KeyPair;
 use crate::kind::Kind;
 use crate::pull::hosts::{Host, Hosts, Limiter};
 use crate::pull::keyring::Keyring;
-pub use crate::pull::keyring::Reread;
+pub use crate::pull::keyring::{Contender, Heard, Reread, Word};
 use crate::pull::query::{At, Query};
 use crate::pull::room::Room;
 use crate::pull::transport::{Answer, Failure, NoAnswer, Transport};
@@ -28,10 +28,8 @@ use crate::spool::Budget;
 
 /// What a client works with besides its connection's settings.
 pub struct Tools {
-    /// Both halves of the key.
-    pub keys: KeyPair,
-    /// Reads both halves again, for a key that is refused.
-    pub reread: Reread,
+    /// The keys to ask with, in order; at least one.
+    pub keys: Vec<Contender>,
     /// The hosts of all connections.
     pub hosts: Arc<Hosts>,
     /// The memory for bodies and spools of all runs.
@@ -112,11 +110,11 @@ impl Client {
     /// # Errors
     /// [`ClientError`]: the network settings cannot be used.
     pub fn new(connection: &Connection, network: &Network, tools: Tools) -> Result<Self, ClientError> {
-        let Tools { keys, reread, hosts, budget, spool_dir, clock } = tools;
+        let Tools { keys, hosts, budget, spool_dir, clock } = tools;
         let limits = &connection.limits;
         Ok(Self {
             transport: Transport::new(connection, network)?,
-            keyring: Keyring::new(keys, reread),
+            keyring: Keyring::new(keys),
             host: hosts.host(&connection.base_url),
             limiter: Limiter::new(limits.requests_per_second, limits.concurrency),
             base_url: connection.base_url.clone(),
@@ -128,9 +126,16 @@ impl Client {
         })
     }
 
-    /// This very key was refused in an earlier run: it is asked with once, and gets no second chance.
-    pub fn expect_refusal(&self) {
-        self.keyring.expect_refusal();
+    /// What the server said of the keys it was asked with, in the order of its words.
+    #[must_use]
+    pub fn heard(&self) -> Vec<Heard> {
+        let mut heard = self.keyring.heard();
+        for heard in &mut heard {
+            if let Word::Refused(what) = &mut heard.word {
+                *what = self.keyring.scrub(std::mem::take(what));
+            }
+        }
+        heard
     }
 
     /// The request for a page of a list; `since` filters by `lastEdited`.
@@ -269,7 +274,7 @@ impl Client {
     /// The key was refused: it gets its second chance, once a request.
     async fn refused(&self, generation: u64, refusals: u32, what: &str) -> Result<(), PullError> {
         if refusals > 1 {
-            return Err(PullError::Refused(self.keyring.give_up(what)));
+            return Err(PullError::Refused(self.keyring.give_up(generation, what)));
         }
         let chance = self.keyring.refuse(&self.clock, generation, what).await;
         chance.map_err(PullError::Refused)
@@ -341,7 +346,13 @@ fn refusal(answer: &Answer, request: &Request) -> Option<String> {
 impl Source for Client {
     async fn door(&self) -> Result<Door, PullError> {
         self.keyring.begin();
-        door::knock(self).await.map_err(|error| self.scrub(error))
+        let door = door::knock(self).await.map_err(|error| self.scrub(error))?;
+        self.keyring.take();
+        Ok(door)
+    }
+
+    fn fall_over(&self, what: &str) -> bool {
+        self.keyring.fall_over(what)
     }
 
     async fn pull(&self, ask: Ask<'_>) -> Result<Pulled, PullError> {

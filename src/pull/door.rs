@@ -4,7 +4,8 @@
 use reqwest::StatusCode;
 use url::Url;
 
-use crate::kind::Paging;
+use crate::element::ElementId;
+use crate::kind::{self, Kind, Paging};
 use crate::pull::client::{Client, Tries, Where};
 use crate::pull::listing::Listing;
 use crate::pull::transport::Answer;
@@ -27,10 +28,23 @@ pub(super) async fn knock(client: &Client) -> Result<Door, PullError> {
     if answer.status.is_redirection() {
         return Err(closed(&format!("a redirect ({})", answer.status)));
     }
-    if page::text(&answer).text.trim_start().starts_with('<') {
+    let text = page::text(&answer).text;
+    if text.trim_start().starts_with('<') {
         return Err(closed(&format!("an HTML page ({})", answer.status)));
     }
-    Ok(Door { server_time: answer.date })
+    Ok(Door { server_time: answer.date, scorecards: scorecards(&text) })
+}
+
+/// The ids of a page of scorecards, ascending, as far as it is one.
+fn scorecards(text: &str) -> Vec<ElementId> {
+    let kind = kind::catalogue().into_iter().find(Kind::is_scorecards);
+    let kind = kind.expect("the catalogue knows scorecards");
+    let Body::List(list) = tolerate::body(text, &kind.list_name, None) else { return Vec::new() };
+    let Some(id_field) = tolerate::choose_id_field(&list.rows, &kind.id_fields) else { return Vec::new() };
+    let rows = list.rows.iter().filter_map(|row| tolerate::row(row, &kind, &id_field).ok());
+    let mut ids: Vec<ElementId> = rows.map(|row| row.id).collect();
+    ids.sort_unstable();
+    ids
 }
 
 /// What an answer at the door says, if it refuses the key.

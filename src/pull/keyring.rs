@@ -1,4 +1,5 @@
-//! The key a client asks with, and the one second chance it gets when the server refuses it.
+//! The keys a client asks with, one after the other, and the one second chance that each gets when the
+//! server refuses it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,7 +8,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::clock::Clock;
-use crate::key::KeyPair;
+use crate::key::{KeyPair, KeySlot};
 
 /// How long to wait before a refused key is tried once more.
 const SECOND_CHANCE: Duration = Duration::from_secs(5);
@@ -15,9 +16,48 @@ const SECOND_CHANCE: Duration = Duration::from_secs(5);
 /// Reads both halves of the key again from where they come from; the error is for people.
 pub type Reread = Arc<dyn Fn() -> Result<KeyPair, String> + Send + Sync>;
 
-/// The key in use.
+/// A key that may be asked with.
+#[derive(Clone)]
+pub struct Contender {
+    /// Which of the connection's keys.
+    pub slot: KeySlot,
+    /// Both halves, as they were just read.
+    pub pair: KeyPair,
+    /// Reads both halves again.
+    pub reread: Reread,
+    /// Whether it is read and asked with once more where it is refused: its halves may be in the middle
+    /// of being replaced.
+    pub has_second_chance: bool,
+}
+
+impl fmt::Debug for Contender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Contender").field("slot", &self.slot).finish_non_exhaustive()
+    }
+}
+
+/// What the server said of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// It opened the door.
+    Taken,
+    /// It is refused; what came, for people.
+    Refused(String),
+}
+
+/// A key that was asked with.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    /// Which of the connection's keys.
+    pub slot: KeySlot,
+    /// The halves that were sent last.
+    pub pair: KeyPair,
+    /// What the server said last.
+    pub word: Word,
+}
+
+/// The keys of a client, of which one is in use.
 pub(super) struct Keyring {
-    reread: Reread,
     state: Mutex<State>,
     /// Held while a refused key gets its second chance, so that requests under way together do not
     /// each ask for one.
@@ -25,12 +65,40 @@ pub(super) struct Keyring {
 }
 
 struct State {
-    pair: KeyPair,
+    contenders: Vec<Contender>,
+    /// The one in use.
+    position: usize,
+    /// Rises with every pair of halves, so that an answer to an old one is known as such.
     generation: u64,
     is_doubted: bool,
-    /// It was refused in an earlier run: it gets no second chance.
-    is_known_refused: bool,
     refused: Option<String>,
+    heard: Vec<Heard>,
+}
+
+impl State {
+    fn current(&self) -> &Contender {
+        &self.contenders[self.position]
+    }
+
+    fn begin(&mut self) {
+        self.is_doubted = !self.current().has_second_chance;
+        self.refused = None;
+    }
+
+    fn hear(&mut self, word: Word) {
+        let Contender { slot, pair, .. } = self.current();
+        let heard = Heard { slot: *slot, pair: pair.clone(), word };
+        self.heard.retain(|before| before.slot != heard.slot);
+        self.heard.push(heard);
+    }
+
+    fn give_up(&mut self, what: &str) -> String {
+        if self.refused.is_none() {
+            self.refused = Some(what.to_owned());
+            self.hear(Word::Refused(what.to_owned()));
+        }
+        what.to_owned()
+    }
 }
 
 impl fmt::Debug for Keyring {
@@ -40,23 +108,25 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// A key not yet tried.
+    /// Keys not yet tried, in the order in which they are asked with; at least one.
     #[must_use]
-    pub(super) fn new(pair: KeyPair, reread: Reread) -> Self {
-        let state = State { pair, generation: 0, is_doubted: false, is_known_refused: false, refused: None };
-        Self { reread, state: Mutex::new(state), chance: tokio::sync::Mutex::default() }
+    pub(super) fn new(contenders: Vec<Contender>) -> Self {
+        assert!(!contenders.is_empty(), "a client has a key");
+        let mut state = State {
+            contenders,
+            position: 0,
+            generation: 0,
+            is_doubted: false,
+            refused: None,
+            heard: Vec::new(),
+        };
+        state.begin();
+        Self { state: Mutex::new(state), chance: tokio::sync::Mutex::default() }
     }
 
-    /// Forgets earlier refusals: a new run asks afresh.
+    /// Forgets an earlier refusal of the key in use: it is asked afresh.
     pub(super) fn begin(&self) {
-        let mut state = self.state();
-        state.is_doubted = state.is_known_refused;
-        state.refused = None;
-    }
-
-    /// This very key was refused in an earlier run: if it is refused again, once is enough.
-    pub(super) fn expect_refusal(&self) {
-        self.state().is_known_refused = true;
+        self.state().begin();
     }
 
     /// The key to ask with, and its generation.
@@ -67,16 +137,21 @@ impl Keyring {
         let state = self.state();
         match &state.refused {
             Some(refused) => Err(refused.clone()),
-            None => Ok((state.generation, state.pair.clone())),
+            None => Ok((state.generation, state.current().pair.clone())),
         }
     }
 
-    /// The server took the key of this generation.
+    /// The server answered the key of this generation.
     pub(super) fn accept(&self, generation: u64) {
         let mut state = self.state();
         if state.generation == generation {
             state.is_doubted = false;
         }
+    }
+
+    /// The key in use opened the door.
+    pub(super) fn take(&self) {
+        self.state().hear(Word::Taken);
     }
 
     /// The server refused the key of this generation: waits, reads both halves again, and lets the
@@ -86,8 +161,8 @@ impl Keyring {
     /// What the server said: it refused the key again, after that.
     pub(super) async fn refuse(&self, clock: &Clock, generation: u64, what: &str) -> Result<(), String> {
         let _chance = self.chance.lock().await;
-        {
-            let state = self.state();
+        let reread = {
+            let mut state = self.state();
             if let Some(refused) = &state.refused {
                 return Err(refused.clone());
             }
@@ -95,32 +170,61 @@ impl Keyring {
                 return Ok(());
             }
             if state.is_doubted {
-                drop(state);
-                return Err(self.give_up(what));
+                return Err(state.give_up(what));
             }
-        }
+            Arc::clone(&state.current().reread)
+        };
         clock.sleep(SECOND_CHANCE).await;
-        let pair = (self.reread)();
+        let pair = reread();
         let mut state = self.state();
+        if state.generation > generation {
+            return Ok(());
+        }
         state.generation += 1;
         state.is_doubted = true;
         if let Ok(pair) = pair {
-            state.pair = pair;
+            let position = state.position;
+            state.contenders[position].pair = pair;
         }
         Ok(())
     }
 
-    /// The server refused the key for good: nothing is asked with it until [`Keyring::begin`].
-    pub(super) fn give_up(&self, what: &str) -> String {
-        self.state().refused.get_or_insert_with(|| what.to_owned()).clone()
+    /// The server refused the key of this generation for good: nothing is asked with it until
+    /// [`Keyring::begin`].
+    pub(super) fn give_up(&self, generation: u64, what: &str) -> String {
+        let mut state = self.state();
+        if state.generation > generation {
+            return what.to_owned();
+        }
+        state.give_up(what)
     }
 
-    /// The text without either half of the key, should a server repeat them.
+    /// The key in use is of no more use: moves on to the next; `false`: there is none.
+    pub(super) fn fall_over(&self, what: &str) -> bool {
+        let mut state = self.state();
+        state.give_up(what);
+        if state.position + 1 == state.contenders.len() {
+            return false;
+        }
+        state.position += 1;
+        state.generation += 1;
+        state.begin();
+        true
+    }
+
+    /// What the server said of the keys it was asked with.
+    #[must_use]
+    pub(super) fn heard(&self) -> Vec<Heard> {
+        self.state().heard.clone()
+    }
+
+    /// The text without either half of any key, should a server repeat them.
     #[must_use]
     pub(super) fn scrub(&self, text: String) -> String {
         let state = self.state();
-        let halves = [&state.pair.access_key, &state.pair.secret_key];
-        halves.into_iter().map(SecretString::expose_secret).fold(text, |text, half| {
+        let pairs = state.contenders.iter().map(|contender| &contender.pair);
+        let halves = pairs.flat_map(|pair| [&pair.access_key, &pair.secret_key]);
+        halves.map(SecretString::expose_secret).fold(text, |text, half| {
             let encoded: String = url::form_urlencoded::byte_serialize(half.as_bytes()).collect();
             text.replace(half, "…").replace(&encoded, "…")
         })

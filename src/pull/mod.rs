@@ -72,6 +72,8 @@ pub struct Pulled {
 pub struct Door {
     /// The server's clock by its `Date` header.
     pub server_time: Option<DateTime<Utc>>,
+    /// The scorecards on that page, ascending; empty also where they cannot be told.
+    pub scorecards: Vec<ElementId>,
 }
 
 /// What a single read answered.
@@ -164,6 +166,14 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// [`PullError`], by what to do about it.
     fn door(&self) -> impl Future<Output = Result<Door, PullError>> + Send;
+
+    /// Moves on to the next key, for the one in use is refused (`what` came); `false`: there is none. What
+    /// was asked before belongs to the old key: the door is to be opened anew.
+    fn fall_over(&self, what: &str) -> bool {
+        // What has no keys has no other one.
+        let _ = what;
+        false
+    }
 
     /// Pulls one kind.
     ///

@@ -112,7 +112,8 @@ impl Store {
     }
 
     /// Keeps what the operator declared about a connection, for the view `key_expiry`: all its keys,
-    /// its mapped user, and the time zone its days count in. Writes only what differs.
+    /// its mapped user, and the time zone its days count in. Forgets what was said of keys that are gone.
+    /// Writes only what differs.
     ///
     /// # Errors
     /// The store cannot be written.
@@ -212,6 +213,10 @@ fn record_keys(sql: &Connection, connection: &ConnectionName, keys: &[&Key]) -> 
     let slots = serde_json::json!(slots).to_string();
     sql.prepare_cached(
         "DELETE FROM keys WHERE connection = ?1 AND slot NOT IN (SELECT value FROM json_each(?2))",
+    )?
+    .execute((connection.as_str(), &slots))?;
+    sql.prepare_cached(
+        "DELETE FROM key_states WHERE connection = ?1 AND slot NOT IN (SELECT value FROM json_each(?2))",
     )?
     .execute((connection.as_str(), slots))?;
     Ok(())

@@ -15,6 +15,7 @@ mod details;
 mod elements;
 mod fields;
 mod freshness;
+mod key_states;
 mod lock;
 mod mapped_user;
 mod memory;

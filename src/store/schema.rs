@@ -289,14 +289,22 @@ const SECOND: &str = "
 -- What the server said of each key; never a secret. The mark is 32 bits of a keyed hash: enough to see
 -- that a secret was replaced, too little to find it by.
 CREATE TABLE key_states (
-    connection TEXT NOT NULL,
-    slot       TEXT NOT NULL,
-    mark       TEXT,
-    asked_at   TEXT,
-    refused_at TEXT,
-    refused    TEXT,
+    connection    TEXT NOT NULL,
+    slot          TEXT NOT NULL,
+    mark          TEXT NOT NULL,
+    asked_at      TEXT NOT NULL,
+    refused_since TEXT,
+    refused_at    TEXT,
+    refused       TEXT,
+    doubt         TEXT,
     PRIMARY KEY (connection, slot)
 ) WITHOUT ROWID;
+
+-- The key of that hash: drawn once, so that marks of two stores tell nothing of each other.
+CREATE TABLE mark_key (
+    value BLOB NOT NULL
+);
+INSERT INTO mark_key (value) VALUES (randomblob(32));
 
 -- How a warning ended: 'over', 'renewed', 'replaced' (by another warning), 'passed' (told once).
 ALTER TABLE warnings ADD COLUMN ending TEXT;

@@ -36,7 +36,8 @@ pub struct ValuesDone {
 impl Store {
     /// Stores a batch of measure data, read from `read_at` on. Values that an answer lacks are removed
     /// softly, unless it is empty, unrecognised or has less than half of them: then they are held under
-    /// the kind [`HELD_VALUES`] until the answer recovers or a person releases them. Writes only what
+    /// the kind [`HELD_VALUES`] until the answer recovers or a person releases them. With `spares` an
+    /// answer that lacks any of them is left aside, as if it had not been asked for. Writes only what
     /// differs, and the run record.
     ///
     /// # Errors
@@ -46,12 +47,13 @@ impl Store {
         run: RunId,
         connection: &ConnectionName,
         reads: &[Read],
+        spares: bool,
         read_at: DateTime<Utc>,
     ) -> Result<ValuesDone, StoreError> {
         let Self::Sqlite(db) = self;
         db.write(format_args!("store measure values of {connection}"), |sql| {
             let writer = Writer::new(run, connection, KindName::MEASURES, Part::Values.as_str(), read_at);
-            apply(sql, &writer, reads, read_at)
+            apply(sql, &writer, reads, spares, read_at)
         })
     }
 }
@@ -60,12 +62,16 @@ fn apply(
     sql: &Transaction<'_>,
     writer: &Writer<'_>,
     reads: &[Read],
+    spares: bool,
     now: DateTime<Utc>,
 ) -> Result<ValuesDone, Fault> {
     let kind = KindName::new(HELD_VALUES);
     let held = memory::held(sql, writer.connection, &kind)?;
     let mut done = ValuesDone::default();
     for read in reads {
+        if spares && lacks_points(sql, writer, read)? {
+            continue;
+        }
         asked(sql, writer, read)?;
         let Some(document) = &read.document else { continue };
         let is_released = held.as_ref().is_some_and(|held| held.is_released && held.ids.contains(&read.id));
@@ -73,6 +79,17 @@ fn apply(
     }
     keep_held(sql, writer.connection, &kind, held, now)?;
     Ok(done)
+}
+
+/// Whether an answer lacks a point that people see.
+fn lacks_points(sql: &Connection, writer: &Writer<'_>, read: &Read) -> Result<bool, Fault> {
+    let Some(document) = &read.document else { return Ok(false) };
+    let points = values::recognise(document).unwrap_or_default();
+    let answered: BTreeSet<(&str, &str)> =
+        points.iter().map(|point| (point.series.as_str(), point.period.as_str())).collect();
+    let stored = stored_points(sql, writer, read.id)?;
+    let mut present = stored.iter().filter(|(_, point)| !point.is_removed);
+    Ok(present.any(|((series, period), _)| !answered.contains(&(series.as_str(), period.as_str()))))
 }
 
 fn keep_answer(

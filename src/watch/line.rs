@@ -27,7 +27,8 @@ macro_rules! log {
         log!(
             $level,
             $warning,
-            [key expires days_left mapped_user kind held still_works],
+            [key expires days_left next_key next_key_expires next_key_days_left answer mapped_user kind held
+              still_works],
             [setting usable_through first_run_after lost came elements fields seconds our_clock kinds complete_as_of]
         )
     };

@@ -6,6 +6,7 @@
 //! `warning_id`, never be lost.
 
 pub mod discovery;
+mod keys;
 mod line;
 pub mod skew;
 pub mod stale;
@@ -22,11 +23,8 @@ use crate::key::{Key, KeySlot};
 use crate::store::{HELD_VALUES, Store, StoreError};
 use crate::warning::{Event, OpenWarning, Phase, Warning, WarningId};
 
+pub use keys::{Facts, Keys, facts};
 use telling::Teller;
-
-/// After a refusal the same secrets are tried once an hour, a little early so that an hourly schedule
-/// does not miss it.
-const ASK_AGAIN_AFTER: TimeDelta = TimeDelta::minutes(59);
 
 /// What a run found, and what it can speak of.
 #[derive(Debug, Clone, Copy)]
@@ -35,30 +33,24 @@ pub struct Found<'a> {
     pub hold: &'a [Warning],
     /// Identities that were looked at: those not among `hold` are over. What was not looked at stays.
     pub examined: &'a [WarningId],
-    /// Whether the server took the key: `None` where it was not asked.
-    pub still_works: Option<bool>,
+    /// Which key leads.
+    pub leads: KeySlot,
+    /// The keys that the server was asked with, and whether it took them.
+    pub still_works: &'a [(KeySlot, bool)],
 }
 
 impl Found<'_> {
-    /// Nothing but the key's date was looked at: between runs.
-    pub const NOTHING: Self = Self { hold: &[], examined: &[], still_works: None };
+    /// Nothing but the keys' dates was looked at.
+    pub const NOTHING: Self = Self { hold: &[], examined: &[], leads: KeySlot::Key, still_works: &[] };
 }
 
 /// What a run's closing line tells of its key and warnings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
-    /// `key_days_left=` and `key_expires=`
+    /// `key_days_left=` and `key_expires=`: of the key that leads.
     pub key: KeyOutlook,
     /// `warnings_open=`: of this connection, those that last.
     pub warnings_open: usize,
-}
-
-/// Whether `run` may ask with a key that was refused: once an hour, and at once with new secrets.
-/// `sync` and `check` always ask.
-#[must_use]
-pub fn may_ask(refused_at: Option<DateTime<Utc>>, secrets_changed: bool, now: DateTime<Utc>) -> bool {
-    // A time in the future is a clock that was set back.
-    secrets_changed || refused_at.is_none_or(|at| at > now || now - at >= ASK_AGAIN_AFTER)
 }
 
 /// Says what is to be said about a connection, and keeps that it was said.
@@ -75,12 +67,9 @@ pub async fn tell(
     let now = clock.now();
     let mut open = store.open_warnings().await?;
     open.retain(|open| open.warning.id.connection == connection.name);
-    let still_works = found.still_works.or_else(|| remembered(&open));
-    let key = outlook(settings, connection, &connection.key, still_works, now);
-    let next_key = connection.next_key.as_ref().map(|key| outlook(settings, connection, key, None, now));
-    let of_keys =
-        [Some(&key), next_key.as_ref()].into_iter().flatten().filter_map(|key| key.warning.as_ref());
-    let hold: Vec<&Warning> = found.hold.iter().chain(of_keys).collect();
+    let outlooks = outlooks(settings, connection, &found, &open, now);
+    let dates = outlooks.iter().filter_map(|(_, outlook)| outlook.warning.as_ref());
+    let hold: Vec<&Warning> = found.hold.iter().chain(dates).collect();
     let teller = Teller { store, targets: &settings.targets, now };
     let mut warnings_open = 0;
     for fact in &hold {
@@ -90,17 +79,39 @@ pub async fn tell(
         warnings_open += usize::from(!fact.id.event.is_passing());
     }
     for known in open.iter().filter(|known| hold.iter().all(|fact| fact.id != known.warning.id)) {
-        let is_open = take_leave(teller, known, found.examined, connection, &hold).await?;
+        let is_open = take_leave(teller, known, &found, connection, &hold).await?;
         warnings_open += usize::from(is_open);
     }
+    let led = outlooks.into_iter().find(|(slot, _)| *slot == found.leads);
+    let (_, key) = led.expect("the key that leads is configured");
     Ok(Standing { key, warnings_open })
+}
+
+/// How each key stands, but the first one's warning while the next key leads: that it fell over says more.
+fn outlooks(
+    settings: &Warnings,
+    connection: &Connection,
+    found: &Found<'_>,
+    open: &[OpenWarning],
+    now: DateTime<Utc>,
+) -> Vec<(KeySlot, KeyOutlook)> {
+    let outlook = |key: &Key| {
+        let heard = found.still_works.iter().find(|(slot, _)| *slot == key.slot);
+        let still_works = heard.map(|(_, works)| *works).or_else(|| remembered(open, key.slot));
+        let mut outlook = outlook(settings, connection, key, still_works, now);
+        if key.slot < found.leads {
+            outlook.warning = None;
+        }
+        (key.slot, outlook)
+    };
+    connection.keys().map(outlook).collect()
 }
 
 /// Brings to its end what no fact upholds any more. Whether it stays open.
 async fn take_leave(
     teller: Teller<'_>,
     known: &OpenWarning,
-    examined: &[WarningId],
+    found: &Found<'_>,
     connection: &Connection,
     hold: &[&Warning],
 ) -> Result<bool, StoreError> {
@@ -112,7 +123,7 @@ async fn take_leave(
     if is_passing {
         return Ok(false);
     }
-    match farewell(known, examined, connection, hold) {
+    match farewell(known, found, connection, hold) {
         Farewell::None => return Ok(true),
         Farewell::Silent => teller.replace(known).await?,
         Farewell::Renewed(expires) => teller.renew(known, &expires.to_string()).await?,
@@ -121,12 +132,12 @@ async fn take_leave(
     Ok(false)
 }
 
-/// Whether the key was taken when the server was last asked, as far as open warnings tell.
-fn remembered(open: &[OpenWarning]) -> Option<bool> {
+/// Whether a key was taken when the server was last asked, as far as open warnings tell.
+fn remembered(open: &[OpenWarning], slot: KeySlot) -> Option<bool> {
     if open.iter().any(|open| open.warning.id.event == Event::KeyRefused) {
         return Some(false);
     }
-    let is_expired = |id: &WarningId| id.event == Event::KeyExpired && slot_of(id) == Some(KeySlot::Key);
+    let is_expired = |id: &WarningId| id.event == Event::KeyExpired && slot_of(id) == Some(slot);
     let expired = open.iter().find(|open| is_expired(&open.warning.id))?;
     let (_, works) = expired.warning.fields.iter().find(|(name, _)| name == "still_works")?;
     works.parse().ok()
@@ -171,12 +182,7 @@ enum Farewell {
     Over,
 }
 
-fn farewell(
-    known: &OpenWarning,
-    examined: &[WarningId],
-    connection: &Connection,
-    hold: &[&Warning],
-) -> Farewell {
+fn farewell(known: &OpenWarning, found: &Found<'_>, connection: &Connection, hold: &[&Warning]) -> Farewell {
     let id = &known.warning.id;
     match id.event {
         // The keys' dates are looked at every time.
@@ -186,12 +192,24 @@ fn farewell(
                 hold.iter().any(|fact| slot_of(&fact.id).is_some() && slot_of(&fact.id) == slot_of(id));
             match key.filter(|key| expiry::is_renewed(id, key)).and_then(|key| key.expires) {
                 Some(expires) => Farewell::Renewed(expires),
-                None if is_told => Farewell::Silent,
+                // While the next key leads, the fall-over is what is said of the first.
+                None if is_told || key.is_some_and(|key| key.slot < found.leads) => Farewell::Silent,
                 None => Farewell::Over,
             }
         }
+        Event::KeyExpiryUnknown
+            if connection.keys().any(|key| slot_of(id) == Some(key.slot) && key.slot < found.leads) =>
+        {
+            Farewell::Silent
+        }
         Event::KeyExpiryUnknown => Farewell::Over,
-        _ if examined.contains(id) || is_left_out(id, connection) => Farewell::Over,
+        // It was about another date than the one now written down.
+        Event::KeyExpiryMismatch
+            if !connection.keys().any(|key| expiry::subject(key).as_ref() == Some(&id.subject)) =>
+        {
+            Farewell::Over
+        }
+        _ if found.examined.contains(id) || is_left_out(id, connection) => Farewell::Over,
         _ => Farewell::None,
     }
 }
@@ -210,6 +228,10 @@ fn why_over(id: &WarningId, connection: &Connection) -> &'static str {
         Event::KeyRefused => "key works again, the data moves on",
         Event::KeyExpiryUnknown if has_date() => "key expiry is written down",
         Event::KeyExpiring | Event::KeyExpired | Event::KeyExpiryUnknown => "key date is no longer watched",
+        Event::KeyFellOver => "the first key leads again",
+        Event::NextKeyUnusable => "next key would take over",
+        Event::SecretUnreadable => "secret can be read again",
+        Event::KeyExpiryMismatch => "key and its date agree",
         _ => "no longer so",
     }
 }

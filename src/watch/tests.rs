@@ -14,6 +14,9 @@ use crate::config::Config;
 use crate::telemetry::{self, Look};
 use crate::warning::Severity;
 
+const TAKEN: &[(KeySlot, bool)] = &[(KeySlot::Key, true)];
+const REFUSED: &[(KeySlot, bool)] = &[(KeySlot::Key, false)];
+
 /// A connection, its store, and what was logged.
 struct Post {
     store: Store,
@@ -141,7 +144,7 @@ async fn a_refused_key_is_said_at_once_and_resolved_by_success() {
     let refused = refused();
     let examined = [refused.id.clone()];
     let hold = [refused];
-    let found = Found { hold: &hold, examined: &examined, still_works: Some(false) };
+    let found = Found { hold: &hold, examined: &examined, still_works: REFUSED, ..Found::NOTHING };
     assert_eq!(post.tell(found).await.warnings_open, 1);
     assert_eq!(post.tell(found).await.warnings_open, 1);
     assert_eq!(
@@ -152,7 +155,7 @@ async fn a_refused_key_is_said_at_once_and_resolved_by_success() {
     // A look at the dates alone says nothing of the key's refusal.
     assert_eq!(post.tell(Found::NOTHING).await.warnings_open, 1);
     post.hand.advance_to(at("2027-01-02T15:30:00Z"));
-    let works = Found { hold: &[], examined: &examined, still_works: Some(true) };
+    let works = Found { examined: &examined, still_works: TAKEN, ..Found::NOTHING };
     assert_eq!(post.tell(works).await.warnings_open, 0);
     assert_eq!(
         post.heard(),
@@ -166,7 +169,7 @@ async fn a_warning_stored_but_not_yet_said_is_said() {
     let post = Post::open("2027-01-01T12:00:00Z", "expires = 2027-12-31").await;
     let hold = [refused()];
     post.store.raise(&hold[0], post.clock.now()).await.unwrap();
-    let found = Found { hold: &hold, examined: &[], still_works: Some(false) };
+    let found = Found { hold: &hold, still_works: REFUSED, ..Found::NOTHING };
     post.tell(found).await;
     assert_eq!(post.heard().len(), 1);
 }
@@ -174,7 +177,7 @@ async fn a_warning_stored_but_not_yet_said_is_said() {
 #[tokio::test]
 async fn a_key_past_its_date_says_whether_it_works() {
     let post = Post::open("2027-04-01T12:00:00Z", "expires = 2027-03-31").await;
-    let works = Found { hold: &[], examined: &[], still_works: Some(true) };
+    let works = Found { still_works: TAKEN, ..Found::NOTHING };
     let standing = post.tell(works).await;
     assert_eq!(standing.key.days_left, Some(-1));
     let line = &post.heard()[0];
@@ -190,19 +193,9 @@ async fn an_unknown_fact_is_logged_all_the_same() {
     let post = Post::open("2027-01-01T12:00:00Z", "expires = 2027-12-31").await;
     let mut warning = refused();
     warning.fields = vec![("kind".into(), "measures".into()), ("odd".into(), "1".into())];
-    post.tell(Found { hold: &[warning], examined: &[], still_works: None }).await;
+    post.tell(Found { hold: &[warning], ..Found::NOTHING }).await;
     let line = &post.heard()[0];
     assert!(line.contains(" kind=measures ") && line.contains(" more=\"odd=1\" "), "{line}");
-}
-
-#[test]
-fn a_refused_key_is_tried_hourly_and_new_secrets_at_once() {
-    let refused_at = Some(at("2027-01-01T12:00:00Z"));
-    assert!(may_ask(None, false, at("2027-01-01T12:00:00Z")));
-    assert!(!may_ask(refused_at, false, at("2027-01-01T12:45:00Z")));
-    assert!(may_ask(refused_at, true, at("2027-01-01T12:00:01Z")));
-    assert!(may_ask(refused_at, false, at("2027-01-01T13:00:00Z")));
-    assert!(may_ask(refused_at, false, at("2027-01-01T11:00:00Z")));
 }
 
 #[tokio::test]
@@ -213,9 +206,40 @@ async fn a_warning_about_a_kind_that_is_no_longer_configured_is_over() {
         Warning { id, ..refused() }
     };
     let hold = [about("measures"), about("milestones")];
-    post.tell(Found { hold: &hold, examined: &[], still_works: None }).await;
+    post.tell(Found { hold: &hold, ..Found::NOTHING }).await;
     let left = post.tell(Found::NOTHING).await.warnings_open;
     assert_eq!(left, 1);
+}
+
+#[tokio::test]
+async fn a_first_key_that_fell_over_says_no_more_of_its_date() {
+    let mut post = Post::open("2027-04-01T12:00:00Z", "expires = 2027-03-31").await;
+    let next = Key { name: "Next".into(), ..Key::sample(KeySlot::NextKey, "2027-04-20".parse().ok()) };
+    post.config.connections[0].next_key = Some(next);
+    assert_eq!(post.tell(Found::NOTHING).await.warnings_open, 2);
+    let said = post.heard();
+    assert!(said[0].contains("event=key_expired") && said[1].contains("event=key_expiring"), "{said:?}");
+    let leads_next = Found { leads: KeySlot::NextKey, ..Found::NOTHING };
+    let standing = post.tell(leads_next).await;
+    assert_eq!((standing.warnings_open, standing.key.days_left), (1, Some(19)));
+    assert_eq!(post.heard(), [""; 0]);
+    let standing = post.tell(Found::NOTHING).await;
+    assert_eq!((standing.warnings_open, standing.key.days_left), (2, Some(-1)));
+    assert_eq!(post.heard().len(), 1);
+}
+
+#[tokio::test]
+async fn a_refusal_before_a_date_that_is_no_longer_written_down_is_over() {
+    let mut post = Post::open("2027-01-01T12:00:00Z", "expires = 2027-12-31").await;
+    let about = |subject: &str| {
+        let id = WarningId { event: Event::KeyExpiryMismatch, subject: subject.into(), ..refused().id };
+        Warning { id, ..refused() }
+    };
+    let hold = [about("key 2027-12-31")];
+    post.tell(Found { hold: &hold, ..Found::NOTHING }).await;
+    assert_eq!(post.tell(Found::NOTHING).await.warnings_open, 1);
+    post.config = config("expires = 2027-06-30");
+    assert_eq!(post.tell(Found::NOTHING).await.warnings_open, 0);
 }
 
 #[tokio::test]
@@ -223,7 +247,7 @@ async fn a_passing_warning_is_told_once_and_is_over() {
     let post = Post::open("2027-01-01T12:00:00Z", "expires = 2027-12-31").await;
     let id = WarningId { event: Event::VisibilityChanged, subject: "run 7".into(), ..refused().id };
     let hold = [Warning { id, ..refused() }];
-    let found = Found { hold: &hold, examined: &[], still_works: None };
+    let found = Found { hold: &hold, ..Found::NOTHING };
     assert_eq!(post.tell(found).await.warnings_open, 0);
     assert_eq!(post.heard().len(), 1);
     assert_eq!(post.look("2027-01-09T12:00:00Z").await, [""; 0]);

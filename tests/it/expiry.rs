@@ -96,6 +96,7 @@ async fn a_key_past_its_date_that_still_works_is_told_and_used() {
     let ran = bench.run(&["sync"]).await;
     ran.assert_code(&[0]);
     assert_eq!(ran.said("key_expired"), 1, "{ran}");
+    assert_eq!(ran.told("still_works").as_deref(), Some("true"), "{ran}");
     bench.assert_mirrors();
     bench.run(&["keys"]).await.assert_code(&[3]);
 }

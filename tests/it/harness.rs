@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clearpoint_sync::clock::Clock;
 use clearpoint_sync::kind::catalogue;
-use clearpoint_sync::simulator::{Simulator, Switches, World};
+use clearpoint_sync::simulator::{ApiKey, Simulator, Switches, World};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -36,6 +36,7 @@ pub(super) struct Setup {
     pub(super) access_key: String,
     pub(super) secret_key: String,
     pub(super) expires: Option<NaiveDate>,
+    pub(super) next_key: Option<ApiKey>,
 }
 
 impl Setup {
@@ -52,7 +53,18 @@ impl Setup {
             access_key: World::ACCESS_KEY.to_owned(),
             secret_key: World::SECRET_KEY.to_owned(),
             expires: NaiveDate::from_ymd_opt(2099, 12, 31),
+            next_key: None,
         }
+    }
+
+    /// The same with a second key, which acts under `user`.
+    pub(super) fn with_next_key(mut self, user: &str) -> Self {
+        let (access, secret) = ("next-access-key".to_owned(), "next-secret-key".to_owned());
+        let expires = NaiveDate::from_ymd_opt(2099, 6, 30);
+        let key = ApiKey { access, secret, expires, user: user.to_owned() };
+        self.world.add_key(key.clone());
+        self.next_key = Some(key);
+        self
     }
 
     /// Starts the server and writes the configuration.
@@ -98,6 +110,7 @@ impl Bench {
             [] => String::new(),
             kinds => format!("kinds = {kinds:?}"),
         };
+        let next_key = self.setup.next_key.as_ref().map(|key| self.write_next_key(key)).unwrap_or_default();
         let base_url = &self.base_url;
         let text = format!(
             r#"
@@ -118,7 +131,7 @@ name = "Integration"
 {expires}
 access_key = {{ file = "access-key" }}
 secret_key = {{ file = "secret-key" }}
-
+{next_key}
 [connections.city.limits]
 requests_per_second = 1000
 concurrency = {concurrency}
@@ -139,7 +152,22 @@ format = "json"
         self.write_secret("secret-key", &self.setup.secret_key);
     }
 
-    fn write_secret(&self, name: &str, secret: &str) {
+    fn write_next_key(&self, key: &ApiKey) -> String {
+        self.write_secret("next-access-key", &key.access);
+        self.write_secret("next-secret-key", &key.secret);
+        let expires = key.expires.map_or_else(String::new, |date| format!("expires = {date}"));
+        format!(
+            r#"
+[connections.city.next_key]
+name = "Integration-2"
+{expires}
+access_key = {{ file = "next-access-key" }}
+secret_key = {{ file = "next-secret-key" }}
+"#
+        )
+    }
+
+    pub(super) fn write_secret(&self, name: &str, secret: &str) {
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::write(self.file(name), secret).unwrap();
         std::fs::set_permissions(self.file(name), std::fs::Permissions::from_mode(0o600)).unwrap();
@@ -265,8 +293,11 @@ format = "json"
     /// What was learned of the account, whenever and in however many runs: what an interrupted run and an
     /// uninterrupted one must both arrive at.
     pub(super) fn content(&self) -> Rows {
-        let records =
-            [&RUN_RECORDS[..], &["warnings", "missing", "cursors", "findings", "migrations"]].concat();
+        let records = [
+            &RUN_RECORDS[..],
+            &["warnings", "missing", "cursors", "findings", "migrations", "key_states", "mark_key"],
+        ]
+        .concat();
         self.every_table(&records, |column| !column.ends_with("_at") && !WHEN.contains(&column))
     }
 
@@ -306,6 +337,27 @@ format = "json"
 
     fn change(&self, sql: &str) {
         Connection::open(self.file("clearpoint.db")).unwrap().execute_batch(sql).unwrap();
+    }
+
+    /// Lets hours go by since the keys were last asked with.
+    pub(super) fn let_hours_pass_for_keys(&self, hours: u32) {
+        let earlier =
+            |column| format!("{column} = strftime('%Y-%m-%dT%H:%M:%fZ', {column}, '-{hours} hours')");
+        let columns = ["asked_at", "refused_since", "refused_at"].map(earlier).join(", ");
+        self.change(&format!("UPDATE key_states SET {columns}"));
+    }
+
+    /// The events of the open warnings, in the order of the alphabet.
+    #[track_caller]
+    pub(super) fn open_warnings(&self) -> Vec<String> {
+        self.sql("SELECT event FROM warnings WHERE resolved_at IS NULL ORDER BY event")
+    }
+
+    /// How many requests were refused since the log of requests was last cleared, which is done here.
+    pub(super) fn refused(&self) -> usize {
+        let log = self.simulator.log();
+        self.simulator.clear_log();
+        log.iter().filter(|request| request.status == 401).count()
     }
 
     /// Lets days go by for the elements in question, so that they are asked for again.

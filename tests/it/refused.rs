@@ -25,6 +25,15 @@ async fn a_refused_key_ends_the_run_after_two_requests_and_changes_nothing() {
         assert!(bench.simulator.requests() - asked <= 2, "{refused:?}: {:?}", bench.simulator.log());
         assert_eq!(ran.said("key_refused"), 1, "{refused:?}: {ran}");
         bench.content().assert_same(&before);
+        // It is known now, and asked with once each time a person wants it.
+        let asked = bench.simulator.requests();
+        let ran = bench.run(&["sync"]).await;
+        ran.assert_code(&[3]);
+        assert_eq!(
+            (bench.simulator.requests() - asked, ran.said("key_refused")),
+            (1, 0),
+            "{refused:?}: {ran}"
+        );
     }))
     .await;
 }
@@ -50,7 +59,8 @@ async fn a_key_that_works_again_resolves_the_warning() {
     bench.run(&["sync"]).await.assert_code(&[3]);
     bench.run(&["keys"]).await.assert_code(&[3]);
     std::fs::write(bench.file("secret-key"), key).unwrap();
-    bench.sync_full().await;
+    let ran = bench.sync_full().await;
+    ran.assert_names(&["key_refused", "warning_resolved"]);
     bench.run(&["keys"]).await.assert_code(&[0]);
     assert_eq!(bench.number("SELECT count(*) FROM warnings WHERE resolved_at IS NULL"), 0);
 }

@@ -10,17 +10,22 @@ use crate::program::Ran;
 
 const ACCESS: &str = "canary+access/key=4711 &%";
 const SECRET: &str = "canary?secret#key:0815+/~";
+const NEXT_ACCESS: &str = "canary+next/access=4712 &%";
+const NEXT_SECRET: &str = "canary?next#secret:0816+/~";
 
 async fn bench() -> Bench {
     let mut world = World::generate(121, &Size::small().with("measures", 12));
-    world.add_key(ApiKey {
-        access: ACCESS.to_owned(),
-        secret: SECRET.to_owned(),
+    let key = |access: &str, secret: &str| ApiKey {
+        access: access.to_owned(),
+        secret: secret.to_owned(),
         expires: None,
         user: World::USER.to_owned(),
-    });
+    };
+    let next_key = key(NEXT_ACCESS, NEXT_SECRET);
+    world.add_key(key(ACCESS, SECRET));
+    world.add_key(next_key.clone());
     let (access_key, secret_key) = (ACCESS.to_owned(), SECRET.to_owned());
-    Setup { access_key, secret_key, ..Setup::of(world) }.start().await
+    Setup { access_key, secret_key, next_key: Some(next_key), ..Setup::of(world) }.start().await
 }
 
 /// Every spelling of a secret that could give it away.
@@ -45,7 +50,7 @@ fn spellings(secret: &str) -> Vec<String> {
 
 #[track_caller]
 fn assert_keeps_secrets(place: &str, bytes: &[u8]) {
-    assert_keeps(&[ACCESS, SECRET], place, bytes);
+    assert_keeps(&[ACCESS, SECRET, NEXT_ACCESS, NEXT_SECRET], place, bytes);
 }
 
 /// None of these secrets stands there, in any spelling.
@@ -65,11 +70,12 @@ fn assert_silent(ran: &Ran) {
     assert_keeps_secrets("stderr", ran.stderr.as_bytes());
 }
 
-/// Every file of the folder but the two that the secrets are read from.
+/// Every file of the folder but those that the secrets are read from.
 fn assert_files_keep_secrets(bench: &Bench) {
     for entry in std::fs::read_dir(bench.file("")).unwrap() {
         let path = entry.unwrap().path();
-        let is_source = ["access-key", "secret-key"].iter().any(|name| path.ends_with(name));
+        let sources = ["access-key", "secret-key", "next-access-key", "next-secret-key"];
+        let is_source = sources.iter().any(|name| path.ends_with(name));
         if path.is_file() && !is_source {
             assert_keeps_secrets(&path.display().to_string(), &std::fs::read(&path).unwrap());
         }
@@ -105,11 +111,14 @@ async fn a_refused_key_is_not_told() {
     for refused in [Refused::Unauthorized, Refused::Redirect] {
         let bench = bench().await;
         bench.simulator.switch(|switches| switches.refused = refused);
-        bench.simulator.world().delete_key(ACCESS);
-        let ran = bench.run(&["sync", "--log", "trace"]).await;
-        ran.assert_code(&[3]);
-        assert_silent(&ran);
-        assert_files_keep_secrets(&bench);
+        // First the next key takes over, then there is none.
+        for (access, code) in [(ACCESS, 0), (NEXT_ACCESS, 3)] {
+            bench.simulator.world().delete_key(access);
+            let ran = bench.run(&["sync", "--log", "trace"]).await;
+            ran.assert_code(&[code]);
+            assert_silent(&ran);
+            assert_files_keep_secrets(&bench);
+        }
     }
 }
 
@@ -132,7 +141,8 @@ async fn failures_tell_no_secret_even_when_the_server_echoes_them() {
 async fn a_secret_that_cannot_be_sent_is_refused_unseen_and_unsent() {
     for secret in [format!("{SECRET}é"), format!("{SECRET}\n{SECRET}"), String::new()] {
         let bench = bench().await;
-        std::fs::write(bench.file("secret-key"), secret).unwrap();
+        std::fs::write(bench.file("secret-key"), &secret).unwrap();
+        std::fs::write(bench.file("next-secret-key"), secret).unwrap();
         let ran = bench.run(&["sync", "--log", "trace"]).await;
         ran.assert_code(&[2]);
         ran.assert_names(&["secret_key"]);

@@ -102,7 +102,7 @@ async fn a_run_that_was_let_in_speaks_for_the_account_however_it_ends() {
     let report = bench.run(Mode::Full).await;
     assert!(report.run.reason.unwrap().contains("no more are asked"));
     let examined = |event| report.notices.examined.iter().any(|id| id.event == event);
-    assert!(examined(Event::AccountChanged) && examined(Event::KeyRefused));
+    assert!(examined(Event::AccountChanged) && examined(Event::NothingVisible));
     assert!(report.notices.hold.is_empty(), "{:?}", report.notices.hold);
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde_json::Value;
 
-use super::client::{Client, Tools};
+use super::client::{Client, Contender, Reread, Tools};
 use super::hosts::Hosts;
 use super::*;
 use crate::clock::Clock;
@@ -112,14 +112,18 @@ async fn hold_until(bench: &Bench, requests: usize) {
 
 fn client(connection: &Connection, clock: &Clock, hosts: &Arc<Hosts>, spool_dir: &std::path::Path) -> Client {
     let tools = Tools {
-        keys: keys(),
-        reread: Arc::new(|| Ok(keys())),
+        keys: vec![contender(keys(), Arc::new(|| Ok(keys())))],
         hosts: Arc::clone(hosts),
         budget: Budget::new(64 << 20),
         spool_dir: spool_dir.to_owned(),
         clock: clock.clone(),
     };
     Client::new(connection, &network(), tools).unwrap()
+}
+
+/// The only key, never refused before.
+fn contender(pair: KeyPair, reread: Reread) -> Contender {
+    Contender { slot: KeySlot::Key, pair, reread, has_second_chance: true }
 }
 
 fn network() -> Network {

@@ -106,8 +106,7 @@ async fn little_memory_slows_a_pull_and_does_not_stop_it() {
     let bench = Bench::new(Size::realistic().with("measures", 500), Switches::default()).await;
     for bytes in [0, 64 << 10, 1 << 20, 2 << 20] {
         let tools = Tools {
-            keys: keys(),
-            reread: Arc::new(|| Ok(keys())),
+            keys: vec![contender(keys(), Arc::new(|| Ok(keys())))],
             hosts: Arc::clone(&bench.hosts),
             budget: Budget::new(bytes),
             spool_dir: bench.dir.path().to_owned(),

@@ -74,8 +74,7 @@ fn serve() -> u16 {
 async fn door(network: &Network, dir: &std::path::Path) -> Result<Door, PullError> {
     let clock = Clock::hurried("2026-03-02T08:00:00Z".parse().unwrap());
     let tools = Tools {
-        keys: keys(),
-        reread: Arc::new(|| Ok(keys())),
+        keys: vec![contender(keys(), Arc::new(|| Ok(keys())))],
         hosts: Arc::new(Hosts::new(HostLimits { requests_per_second: 100.0, concurrency: 8 })),
         budget: Budget::new(1 << 20),
         spool_dir: dir.to_owned(),

@@ -30,9 +30,13 @@ impl Bench {
     }
 
     async fn values(&mut self, reads: &[Read]) -> ValuesDone {
+        self.commit_values(reads, false).await
+    }
+
+    async fn commit_values(&mut self, reads: &[Read], spares: bool) -> ValuesDone {
         self.now += TimeDelta::minutes(1);
         let run = self.begin().await;
-        self.store.commit_values(run, &self.connection, reads, self.now).await.unwrap()
+        self.store.commit_values(run, &self.connection, reads, spares, self.now).await.unwrap()
     }
 
     fn points(&self) -> Vec<String> {
@@ -107,6 +111,19 @@ async fn the_same_values_again_write_nothing_but_the_run_record() {
     let spaced = data(&FOUR).replace(':', ": ");
     assert_eq!(bench.values(&[read(1, &spaced)]).await, ValuesDone::default());
     assert_eq!(bench.digest(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_spares_leaves_an_answer_that_lost_points_to_the_next_one() {
+    let mut bench = measures(&[1, 2]).await;
+    bench.values(&[read(1, &data(&FOUR))]).await;
+    let (before, shorter) = (bench.points(), data(&FOUR[..3]));
+    bench.commit_values(&[read(1, &shorter), read(2, "[]")], true).await;
+    assert_eq!(bench.points(), before);
+    let asked = bench.rows("SELECT id, run FROM run_reads ORDER BY id");
+    assert_eq!(asked, ["1|2", "2|3"], "the first was asked for in vain");
+    assert_eq!(bench.values(&[read(1, &shorter)]).await.changed, [ElementId(1)]);
+    assert_eq!(bench.points().len(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -59,7 +59,8 @@ async fn look(post: &Post, hour: i64) {
         let run = store.begin_run(&refused().id.connection, Mode::Full, now).await.unwrap();
         store.end_run(run, outcome, None, false, &counts, now).await.unwrap();
     }
-    post.tell(Found { hold: &hold, examined: &examined, still_works: Some(!is_refused) }).await;
+    let still_works = if is_refused { REFUSED } else { TAKEN };
+    post.tell(Found { hold: &hold, examined: &examined, still_works, ..Found::NOTHING }).await;
 }
 
 /// `03-01T05 WARN key_expiring key 2027-03-31 30`: what is on a line, in short.

@@ -1,0 +1,217 @@
+//! Keys as the daemon meets them: real files, a real store, real sockets, and a clock that hurries.
+
+use std::path::Path;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::watch;
+
+use super::{Asker, Engine, Order};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::run::Outcome;
+use crate::simulator::{ApiKey, Simulator, Size, Switches, World};
+use crate::warning::Event;
+
+const NEXT: &str = "next";
+
+/// A daemon that can be started anew, its secrets, and the account.
+struct Bench {
+    simulator: Simulator,
+    clock: Clock,
+    config: Config,
+    engine: Engine,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    async fn new(has_next_key: bool) -> Self {
+        let mut world = World::generate(1, &Size::small());
+        let user = World::USER.to_owned();
+        world.add_key(ApiKey { access: NEXT.into(), secret: NEXT.into(), expires: None, user });
+        let clock = Clock::hurried(world.now);
+        let simulator = Simulator::start(world, Switches::default(), clock.clone()).await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(&simulator.base_url(), has_next_key, dir.path());
+        let engine = Engine::open(config.clone(), clock.clone()).await.unwrap();
+        let bench = Self { simulator, clock, config, engine, dir };
+        bench.write("access", World::ACCESS_KEY);
+        bench.write("secret", World::SECRET_KEY);
+        bench.write("next-access", NEXT);
+        bench.write("next-secret", NEXT);
+        bench
+    }
+
+    fn write(&self, name: &str, secret: &str) {
+        std::fs::write(self.dir.path().join(name), secret).unwrap();
+    }
+
+    /// The same store under a new process.
+    async fn restart(&mut self) {
+        self.engine = Engine::open(self.config.clone(), self.clock.clone()).await.unwrap();
+    }
+
+    fn wait(&self, span: TimeDelta) {
+        let Clock::Simulated(clock) = &self.clock else { unreachable!("the bench's clock is simulated") };
+        clock.advance_to(self.clock.now() + span);
+        self.simulator.world().now = self.clock.now();
+    }
+
+    /// A turn of the daemon: how it ended, `None` where nobody was asked, and how many requests were
+    /// refused.
+    async fn turn(&self) -> (Option<Outcome>, usize) {
+        self.simulator.clear_log();
+        let connection = &self.engine.config.connections[0];
+        if self.engine.rests(connection).await.unwrap().is_some() {
+            assert!(self.simulator.log().is_empty());
+            return (None, 0);
+        }
+        let outcome = self.pass(Asker::Schedule).await;
+        let refused = self.simulator.log().iter().filter(|request| request.status == 401).count();
+        (Some(outcome), refused)
+    }
+
+    async fn pass(&self, asker: Asker) -> Outcome {
+        let (cancel, progress) = (watch::Sender::new(false), watch::Sender::new(None));
+        let order = Order { mode: None, asker, cancel: cancel.subscribe(), progress };
+        let passed = self.engine.pass(&self.engine.config.connections[0], order).await.unwrap();
+        passed.run.outcome.unwrap()
+    }
+
+    /// What is open, but that no date is written down.
+    async fn open(&self) -> Vec<&'static str> {
+        let open = self.engine.store.open_warnings().await.unwrap();
+        let events = open.iter().map(|open| open.warning.id.event);
+        events.filter(|event| *event != Event::KeyExpiryUnknown).map(Event::as_str).collect()
+    }
+
+    async fn raised_at(&self) -> DateTime<Utc> {
+        let open = self.engine.store.open_warnings().await.unwrap();
+        open.iter().find(|open| open.warning.id.event == Event::KeyFellOver).unwrap().raised_at
+    }
+}
+
+fn config(base_url: &str, has_next_key: bool, dir: &Path) -> Config {
+    let next_key = "
+        [connections.city.next_key]
+        name = \"Next\"
+        access_key = { file = \"next-access\" }
+        secret_key = { file = \"next-secret\" }
+        ";
+    let text = format!(
+        r#"
+        [store.sqlite]
+        path = "store.db"
+        [connections.city]
+        base_url = "{base_url}"
+        [connections.city.key]
+        name = "Integration"
+        access_key = {{ file = "access" }}
+        secret_key = {{ file = "secret" }}
+        {}
+        [connections.city.limits]
+        requests_per_second = 1000
+        [host_limits]
+        requests_per_second = 1000
+        "#,
+        if has_next_key { next_key } else { "" }
+    );
+    Config::parse(&text, &dir.join("config.toml")).unwrap()
+}
+
+#[tokio::test]
+async fn a_refused_key_is_asked_with_twice_and_then_once_an_hour_also_across_restarts() {
+    let mut bench = Bench::new(false).await;
+    bench.write("secret", "wrong");
+    assert_eq!(bench.turn().await, (Some(Outcome::Refused), 2));
+    for hour in 1..=3 {
+        for _ in 0..3 {
+            bench.wait(TimeDelta::minutes(15));
+            bench.restart().await;
+            assert_eq!(bench.turn().await, (None, 0), "hour {hour}");
+        }
+        bench.wait(TimeDelta::minutes(15));
+        assert_eq!(bench.turn().await, (Some(Outcome::Refused), 1), "hour {hour}");
+    }
+    assert_eq!(bench.open().await, ["key_refused"]);
+    // A person who asks is answered, and the daemon goes by that.
+    assert_eq!(bench.pass(Asker::Command).await, Outcome::Refused);
+    bench.wait(TimeDelta::minutes(45));
+    assert_eq!(bench.turn().await, (None, 0));
+    bench.write("secret", World::SECRET_KEY);
+    assert_eq!(bench.turn().await, (Some(Outcome::Ok), 0));
+    assert!(bench.open().await.is_empty());
+}
+
+#[tokio::test]
+async fn new_values_that_are_wrong_too_get_their_second_chance_at_once() {
+    let bench = Bench::new(false).await;
+    bench.write("secret", "wrong");
+    assert_eq!(bench.turn().await, (Some(Outcome::Refused), 2));
+    bench.write("secret", "wrong again");
+    assert_eq!(bench.turn().await, (Some(Outcome::Refused), 2));
+    assert_eq!(bench.turn().await, (None, 0));
+}
+
+#[tokio::test]
+async fn two_refused_keys_are_asked_with_once_an_hour_each() {
+    let bench = Bench::new(true).await;
+    bench.write("secret", "wrong");
+    bench.write("next-secret", "wrong");
+    assert_eq!(bench.turn().await, (Some(Outcome::Refused), 4));
+    bench.wait(TimeDelta::minutes(30));
+    assert_eq!(bench.turn().await, (None, 0));
+    bench.wait(TimeDelta::minutes(30));
+    assert_eq!(bench.turn().await, (Some(Outcome::Refused), 2));
+}
+
+#[tokio::test]
+async fn a_fall_over_stands_for_days_without_asking_the_first_key() {
+    let mut bench = Bench::new(true).await;
+    assert_eq!(bench.turn().await, (Some(Outcome::Ok), 0));
+    bench.simulator.world().delete_key(World::ACCESS_KEY);
+    assert_eq!(bench.turn().await, (Some(Outcome::Ok), 2));
+    let raised_at = bench.raised_at().await;
+    for _ in 0..5 {
+        bench.wait(TimeDelta::hours(20));
+        bench.restart().await;
+        assert_eq!(bench.turn().await, (Some(Outcome::Ok), 0));
+    }
+    assert_eq!((bench.open().await, bench.raised_at().await), (vec!["key_fell_over"], raised_at));
+}
+
+#[tokio::test]
+async fn an_outage_that_refuses_both_keys_leaves_no_warning_behind() {
+    let bench = Bench::new(true).await;
+    assert_eq!(bench.turn().await, (Some(Outcome::Ok), 0));
+    bench.simulator.world().remove_user(World::USER);
+    assert_eq!(bench.turn().await, (Some(Outcome::Refused), 4));
+    bench.simulator.world().add_user(World::USER, crate::simulator::Sees::Everything);
+    bench.wait(TimeDelta::hours(1));
+    assert_eq!(bench.turn().await, (Some(Outcome::Ok), 0));
+    assert!(bench.open().await.is_empty(), "{:?}", bench.open().await);
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_is_told_between_runs_and_is_over_when_it_can() {
+    let bench = Bench::new(false).await;
+    let connection = &bench.engine.config.connections[0];
+    std::fs::remove_file(bench.dir.path().join("secret")).unwrap();
+    bench.engine.look_at_keys(connection).await.unwrap();
+    assert_eq!(bench.open().await, ["secret_unreadable"]);
+    bench.write("secret", World::SECRET_KEY);
+    bench.engine.look_at_keys(connection).await.unwrap();
+    assert!(bench.open().await.is_empty());
+    assert_eq!(bench.simulator.requests(), 0);
+}
+
+#[tokio::test]
+async fn a_replaced_secret_is_no_success_before_it_was_taken() {
+    let bench = Bench::new(false).await;
+    bench.write("secret", "wrong");
+    bench.turn().await;
+    bench.write("secret", World::SECRET_KEY);
+    bench.engine.look_at_keys(&bench.engine.config.connections[0]).await.unwrap();
+    assert_eq!(bench.open().await, ["key_refused"]);
+    assert_eq!(bench.turn().await, (Some(Outcome::Ok), 0));
+    assert!(bench.open().await.is_empty());
+}
