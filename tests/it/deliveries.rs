@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::harness::{Bench, Setup};
+use crate::kill::{sync_counted, sync_killed};
 use crate::program::{Ran, kill};
 use crate::receiver::{Mood, Receiver};
 
@@ -100,9 +101,10 @@ async fn a_silent_target_delays_neither_a_run_nor_another_target_nor_the_stop() 
     let (silent, good) = (Receiver::start().await, Receiver::start().await);
     silent.is_now(Mood::Silent);
     let bench = bench(&[("good", &good), ("silent", &silent)]).await;
-    let daemon = bench.start(&["run"]);
+    let mut daemon = bench.start(&["run"]);
     silent.asked(1).await;
     good.asked(1).await;
+    daemon.says("run_finished").await;
     bench.assert_mirrors();
     terminate(daemon.pid);
     let asked_to_stop = std::time::Instant::now();
@@ -166,22 +168,13 @@ async fn kills_at_any_moment_lose_no_message() {
     let receiver = Receiver::start().await;
     let mut killed = 0;
     let mut random = fastrand::Rng::with_seed(172);
+    let requests = sync_counted(&bench(&[("ops", &receiver)]).await).await;
     for _ in 0..8 {
         let bench = bench(&[("ops", &receiver)]).await;
         let before = receiver.taken().len();
         for _ in 0..3 {
-            let running = bench.start(&["sync", "--full"]);
-            let (pid, moments) = (running.pid, random.u32(..60_000));
-            std::thread::spawn(move || {
-                (0..moments).for_each(|_| std::thread::yield_now());
-                kill(pid);
-            });
-            killed += u32::from(running.end().await.code == -1);
-            if bench.file("clearpoint.db").exists() {
-                let _ = Connection::open(bench.file("clearpoint.db"))
-                    .unwrap()
-                    .execute_batch("UPDATE deliveries SET claimed_until = NULL, due_at = NULL");
-            }
+            killed += u32::from(sync_killed(&bench, requests, &mut random).await);
+            let_waits_pass(&bench);
         }
         bench.sync_full().await;
         let told = receiver.told().split_off(before);

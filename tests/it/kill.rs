@@ -19,17 +19,19 @@ async fn bench() -> Bench {
     Setup { removals_max: "100%", ..Setup::of(world()) }.start().await
 }
 
-/// Kills a full sync at a random request, and a random moment after it: while answers arrive, while
-/// they are stored, between two kinds.
+/// Kills a full sync at a random request, half of the times a random moment after it: while answers
+/// arrive, while they are stored, between two kinds.
 /// Whether the kill came before the end.
-async fn sync_killed(bench: &Bench, requests: u32, random: &mut fastrand::Rng) -> bool {
+pub(super) async fn sync_killed(bench: &Bench, requests: u32, random: &mut fastrand::Rng) -> bool {
     let running = bench.start_held(&["sync", "--full"]).await;
-    let (pid, moments) = (running.pid, random.u32(..5_000));
-    bench.simulator.on_request("", random.u32(1..=requests), move |_| {
-        std::thread::spawn(move || {
+    let pid = running.pid;
+    let moments = random.bool().then(|| random.u32(..5_000));
+    bench.simulator.on_request("", random.u32(1..=requests), move |_| match moments {
+        None => kill(pid),
+        Some(moments) => drop(std::thread::spawn(move || {
             (0..moments).for_each(|_| std::thread::yield_now());
             kill(pid);
-        });
+        })),
     });
     bench.simulator.release();
     let ran = running.end().await;
@@ -45,7 +47,7 @@ fn check_converged(bench: &Bench, expected: &Rows) {
 }
 
 /// Syncs in full without a kill; how many requests that took.
-async fn sync_counted(bench: &Bench) -> u32 {
+pub(super) async fn sync_counted(bench: &Bench) -> u32 {
     let before = bench.simulator.requests();
     bench.sync_full().await;
     u32::try_from(bench.simulator.requests() - before).unwrap()

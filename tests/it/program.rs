@@ -1,28 +1,32 @@
 //! The program as a user meets it: started with arguments, ended with a code and two outputs.
 
 use std::fmt;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Longer than any command may take; a test that hangs fails instead.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-/// A program under way.
+/// A program under way; killed when nobody waits for its end.
 pub(super) struct Running {
     /// Its process id.
     pub(super) pid: u32,
     command: String,
-    output: JoinHandle<std::process::Output>,
+    /// What it has logged so far.
+    stderr: watch::Receiver<String>,
+    ended: JoinHandle<Output>,
 }
 
 impl Running {
     /// Starts the program on a configuration.
     pub(super) fn start(config: &Path, arguments: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_clearpoint-sync"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_clearpoint-sync"))
             .arg("--config")
             .arg(config)
             .args(arguments)
@@ -32,23 +36,50 @@ impl Running {
             .spawn()
             .unwrap();
         let pid = child.id();
-        let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
-        Self { pid, command: arguments.join(" "), output }
+        let (writer, stderr) = watch::channel(String::new());
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut line = Vec::new();
+            while lines.read_until(b'\n', &mut line).unwrap() > 0 {
+                writer.send_modify(|log| log.push_str(&String::from_utf8_lossy(&line)));
+                line.clear();
+            }
+        });
+        let waiting = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
+        let ended = tokio::spawn(async move {
+            reading.await.unwrap();
+            waiting.await.unwrap()
+        });
+        Self { pid, command: arguments.join(" "), stderr, ended }
+    }
+
+    /// Waits until it has logged this event.
+    pub(super) async fn says(&mut self, event: &str) {
+        let event = format!("\"event\":\"{event}\"");
+        let said = self.stderr.wait_for(|log| log.contains(&event));
+        let said = tokio::time::timeout(PATIENCE, said).await.is_ok_and(|said| said.is_ok());
+        assert!(said, "`{}` never says {event}: {}", self.command, *self.stderr.borrow());
     }
 
     /// Waits for its end.
-    pub(super) async fn end(self) -> Ran {
-        let Self { pid, command, output } = self;
-        let Ok(output) = tokio::time::timeout(PATIENCE, output).await else {
-            kill(pid);
-            panic!("`{command}` hangs");
+    pub(super) async fn end(mut self) -> Ran {
+        let Ok(output) = tokio::time::timeout(PATIENCE, &mut self.ended).await else {
+            panic!("`{}` hangs", self.command);
         };
         let output = output.unwrap();
         Ran {
-            command,
+            command: self.command.clone(),
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            stderr: self.stderr.borrow().clone(),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.ended.is_finished() {
+            kill(self.pid);
         }
     }
 }

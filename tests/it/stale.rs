@@ -64,7 +64,7 @@ async fn a_refused_key_says_already_why_nothing_moves() {
     let ran = bench.run(&["sync", "--full"]).await;
     ran.assert_code(&[3]);
     assert_eq!((ran.said("key_refused"), ran.said("sync_stale")), (1, 0), "{ran}");
-    assert_eq!(open(&bench), ["key_refused"]);
+    assert_eq!(open(&bench), ["key_expiry_mismatch", "key_refused"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
