@@ -97,10 +97,15 @@ impl Notices {
         committed: &Committed,
     ) {
         let kind = &weighed.kind.name;
-        for event in
-            [Event::RemovalsHeld, Event::RowsRejected, Event::LastEditedUnreliable, Event::FieldVolatile]
-        {
-            if weighed.pulled.snapshot.is_complete() {
+        let is_whole = weighed.pulled.snapshot.is_complete();
+        for (event, is_told) in [
+            (Event::RemovalsHeld, is_whole),
+            (Event::RowsRejected, is_whole),
+            (Event::FieldVolatile, is_whole),
+            // It lasts until enough full pulls have found no such element.
+            (Event::LastEditedUnreliable, is_whole && !committed.is_unreliable),
+        ] {
+            if is_told {
                 self.examined.push(id(event, connection, kind.as_str()));
             }
         }

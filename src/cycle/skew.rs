@@ -28,13 +28,16 @@ impl Notices {
         if ahead.abs() <= SKEW_MAX {
             return;
         }
-        let our_clock = if ahead > TimeDelta::zero() { "behind" } else { "ahead" };
+        let (our_clock, is_off) = match ahead > TimeDelta::zero() {
+            true => ("behind", "behind"),
+            false => ("ahead", "ahead of"),
+        };
         let seconds = ahead.num_seconds().abs();
         self.hold.push(Warning {
             id,
             severity: Severity::Warn,
             level: 1,
-            message: format!("clock of this machine is {our_clock} of the server's"),
+            message: format!("clock of this machine is {is_off} the server's"),
             action: "set this machine's clock by NTP (chronyc tracking, timedatectl); if it is right, the \
                      server's is wrong. Until then days are counted by the server's clock"
                 .into(),

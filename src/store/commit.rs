@@ -39,6 +39,8 @@ pub struct Committed {
     pub counts: Counts,
     /// Elements that changed while their `lastEdited` did not.
     pub unstamped: u64,
+    /// Whether the kind's `lastEdited` was seen to miss changes, now or not long ago.
+    pub is_unreliable: bool,
     /// Rows that are kept aside for the first time.
     pub rejected_new: Vec<Rejected>,
     /// Fields that changed in over 30 % of the rows three full runs running, with the percentage now.
@@ -76,9 +78,10 @@ fn apply(sql: &Transaction<'_>, commit: &KindCommit<'_>) -> Result<Committed, Fa
     let rejected_new = memory::keep_rejected(sql, commit)?;
     let memory = KindMemory { filter: filter(sql, commit, unstamped)?, ..commit.memory.clone() };
     memory::keep(sql, connection, &kind.name, &memory)?;
+    let is_unreliable = matches!(memory.filter, Filter::Unreliable { .. });
     let volatile = volatile::find(sql, commit, &changed)?;
     runs::record_kind(sql, *run, connection, commit.kind_run, &counts)?;
-    Ok(Committed { counts, unstamped, rejected_new, volatile })
+    Ok(Committed { counts, unstamped, is_unreliable, rejected_new, volatile })
 }
 
 /// Every complete pull is the proof that incremental ones suffice, or that they do not.
@@ -88,7 +91,8 @@ fn filter(sql: &Connection, commit: &KindCommit<'_>, unstamped: u64) -> rusqlite
         return Ok(memory.filter.clone());
     }
     let clean = match memory.filter {
-        Filter::Unreliable { since } => full_pulls_since(sql, connection, &kind.name, since)?,
+        // Those before, and this one.
+        Filter::Unreliable { since } => full_pulls_since(sql, connection, &kind.name, since)? + 1,
         _ => 0,
     };
     Ok(trust::after_full_pull(&memory.filter, unstamped, clean, *now))

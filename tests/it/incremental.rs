@@ -46,3 +46,23 @@ async fn a_filter_that_does_not_filter_as_hoped_loses_no_edit() {
         bench.assert_mirrors();
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stamps_that_miss_a_change_are_told_once_and_until_14_full_runs_find_no_other() {
+    let bench = Bench::new(World::generate(92, &Size::small())).await;
+    bench.sync_full().await;
+    bench.sync_full().await;
+    {
+        let mut world = bench.simulator.world();
+        world.unstamped.fields.insert("name".to_owned());
+        let id = world.ids("objectives")[0];
+        world.edit("objectives", id, "name", "Edited in silence".into());
+    }
+    let ran = bench.sync_full().await;
+    assert_eq!(ran.said("last_edited_unreliable"), 1, "{ran}");
+    for run in 1..=14 {
+        let ran = bench.sync_full().await;
+        assert_eq!(ran.said("last_edited_unreliable"), 0, "{ran}");
+        assert_eq!(ran.said("warning_resolved"), usize::from(run == 14), "after {run} runs: {ran}");
+    }
+}
