@@ -1,7 +1,7 @@
 //! Keeps the house in order: reads the floors off `src/lib.rs`, looks at every path a file names, and
 //! names each offence. Test code is free to use any floor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -84,6 +84,29 @@ fn files_are_short_and_say_what_they_are_for() {
         }
     }
     assert!(offences.is_empty(), "\n{}", offences.join("\n"));
+}
+
+#[test]
+fn every_event_is_documented() {
+    let pages = read(&root().join("docs/warnings.md"));
+    let mut events = BTreeSet::new();
+    for file in rust_files("src") {
+        let text = read(&file);
+        events.extend(between(&text, "event = \"", "\"").map(str::to_owned));
+    }
+    let warning = read(&root().join("src/warning.rs"));
+    let words = warning.split("impl Event").nth(1).expect("events have words");
+    let words = words.split("impl fmt::Display").next().expect("a split has a first part");
+    events.extend(between(words, "=> \"", "\"").map(str::to_owned));
+    assert!(events.contains("run_finished") && events.contains("key_expiring"), "{events:?}");
+    let missing: Vec<&String> =
+        events.iter().filter(|event| !pages.contains(&format!("`{event}`"))).collect();
+    assert!(missing.is_empty(), "docs/warnings.md does not tell of {missing:?}");
+}
+
+/// What stands between each `before` and the next `after`.
+fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(before).skip(1).filter_map(move |rest| rest.split(after).next())
 }
 
 fn root() -> PathBuf {

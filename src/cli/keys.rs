@@ -32,6 +32,8 @@ pub(super) struct KeyRow {
     pub(super) mapped_user: Option<String>,
     pub(super) expires: Option<NaiveDate>,
     pub(super) days_left: Option<i64>,
+    /// The end of the last day it is usable.
+    lapses_at: Option<DateTime<Utc>>,
     pub(super) state: &'static str,
     /// When the server first refused it, as it is now.
     pub(super) refused_since: Option<DateTime<Utc>>,
@@ -142,6 +144,7 @@ fn row(connection: &Connection, candidate: &Candidate<'_>, leads: KeySlot, clock
         mapped_user: connection.mapped_user.clone(),
         expires: key.expires,
         days_left,
+        lapses_at: key.expires.map(|expires| expiry::lapses_at(expires, connection.timezone)),
         state,
         refused_since,
         leads: key.slot == leads,
