@@ -100,3 +100,32 @@ async fn a_key_past_its_date_that_still_works_is_told_and_used() {
     bench.assert_mirrors();
     bench.run(&["keys"]).await.assert_code(&[3]);
 }
+
+/// Lets days go by since warnings were raised and said.
+fn let_days_pass_since_warnings(bench: &Bench, days: u32) {
+    let earlier = |column| format!("{column} = strftime('%Y-%m-%dT%H:%M:%fZ', {column}, '-{days} days')");
+    let change = format!("UPDATE warnings SET {}, {}", earlier("raised_at"), earlier("said_at"));
+    rusqlite::Connection::open(bench.file("clearpoint.db")).unwrap().execute_batch(&change).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_past_its_date_that_still_works_is_told_once_a_day_while_data_flows() {
+    let bench = bench(-3).await;
+    bench.sync_full().await;
+    for day in 1..=3 {
+        let renamed = format!("on day {day}");
+        let measure = bench.simulator.world().ids("measures")[0];
+        bench.simulator.world().edit("measures", measure, "name", renamed.as_str().into());
+        let_days_pass_since_warnings(&bench, 1);
+        for said in [1, 0] {
+            let ran = bench.run(&["sync"]).await;
+            ran.assert_code(&[0]);
+            assert_eq!(ran.said("key_expired"), said, "{ran}");
+            assert_eq!(ran.told("still_works").is_some(), said == 1, "{ran}");
+            let told = ran.stderr.lines().find(|line| line.contains("\"key_expired\""));
+            assert!(told.is_none_or(|line| line.contains("\"ERROR\"") && line.contains("true")), "{ran}");
+        }
+        assert_eq!(bench.stored("measures")[&measure]["name"], renamed.as_str());
+    }
+    assert!(bench.open_warnings().contains(&"key_expired".to_owned()));
+}

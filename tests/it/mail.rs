@@ -44,7 +44,7 @@ fn bench_with(mode: &str, tls: &str, to: &str) -> Bench {
 }
 
 /// A Python that has aiosmtpd: the first one, or else the system's own.
-fn python() -> &'static str {
+pub(super) fn python() -> &'static str {
     let has_it = |python: &&str| {
         let tried = Command::new(python).args(["-c", "import aiosmtpd"]).output();
         tried.is_ok_and(|output| output.status.success())

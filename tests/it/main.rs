@@ -6,11 +6,15 @@
 mod account;
 mod alertmanager;
 mod busy;
+mod canary;
 mod clocks;
 mod cut;
+mod daemon_refused;
+mod daemon_rotation;
 mod deliveries;
 mod evidence;
 mod expiry;
+mod fall_over;
 mod fields;
 mod forbidden;
 mod harness;

@@ -1,5 +1,6 @@
 //! The program as a user meets it: started with arguments, ended with a code and two outputs.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
@@ -26,10 +27,16 @@ pub(super) struct Running {
 impl Running {
     /// Starts the program on a configuration.
     pub(super) fn start(config: &Path, arguments: &[&str]) -> Self {
+        Self::start_among(&[], config, arguments)
+    }
+
+    /// As [`Running::start`], with these variables in its environment.
+    pub(super) fn start_among(variables: &[(&str, &OsStr)], config: &Path, arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_clearpoint-sync"))
             .arg("--config")
             .arg(config)
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -61,6 +68,26 @@ impl Running {
         assert!(said, "`{}` never says {event}: {}", self.command, *self.stderr.borrow());
     }
 
+    /// How many lines it has logged that hold all these words.
+    pub(super) fn lines(&self, words: &[&str]) -> usize {
+        count(&self.stderr.borrow(), words)
+    }
+
+    /// Waits until it has logged so many more lines that hold all these words.
+    pub(super) async fn says_more(&mut self, more: usize, words: &[&str]) {
+        let wanted = self.lines(words) + more;
+        let said = self.stderr.wait_for(|log| count(log, words) >= wanted);
+        let said = tokio::time::timeout(PATIENCE, said).await.is_ok_and(|said| said.is_ok());
+        assert!(said, "`{}` never says {words:?} so often: {}", self.command, *self.stderr.borrow());
+    }
+
+    /// Asks it to stop, as systemd does, and waits for its end.
+    pub(super) async fn stop(self) -> Ran {
+        let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        self.end().await
+    }
+
     /// Waits for its end.
     pub(super) async fn end(mut self) -> Ran {
         let Ok(output) = tokio::time::timeout(PATIENCE, &mut self.ended).await else {
@@ -74,6 +101,11 @@ impl Running {
             stderr: self.stderr.borrow().clone(),
         }
     }
+}
+
+/// How many lines hold all these words.
+fn count(log: &str, words: &[&str]) -> usize {
+    log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count()
 }
 
 impl Drop for Running {
