@@ -67,6 +67,7 @@ fn world_with_a_town() -> World {
     for (kind, id) in [("measures", TOWN + 1), ("objectives", TOWN + 2), ("risks", TOWN + 3)] {
         let row = format!(r#"{{"objectId":{id},"name":"of the town","scorecardId":{TOWN}}}"#);
         world.put_raw(kind, id, row);
+        world.rehome(kind, id, TOWN);
     }
     world.add_user(World::USER, Sees::Only(cities));
     world.add_user(OTHER, Sees::Only([TOWN].into()));
