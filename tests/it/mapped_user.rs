@@ -157,3 +157,16 @@ async fn a_list_with_a_row_that_cannot_be_read_raises_nothing() {
     };
     check(&bench(Switches::default(), odd).await.1, 0, 1);
 }
+
+/// A 401 at a list that no run pulls means the list: the run was let in and has ended well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_401_for_the_users_alone_does_not_refuse_the_key() {
+    let (bench, ran) = bench(Switches::default(), |_| {}).await;
+    check(&ran, 0, 0);
+    bench.simulator.fault(Fault::at("/users", What::Status(401)));
+    bench.look_again_for_the_mapped_user();
+    let ran = bench.run(&["sync", "--incremental"]).await;
+    check(&ran, 0, 1);
+    assert_eq!(ran.said("key_refused"), 0, "{ran}");
+    assert_eq!(bench.sql("SELECT slot FROM key_states WHERE refused IS NOT NULL"), [""; 0]);
+}
