@@ -8,7 +8,6 @@ use tokio::sync::watch::{Receiver, Sender};
 use tracing::Instrument as _;
 
 use super::{AppError, Engine, Ring};
-use crate::clock::Clock;
 use crate::config::Connection;
 use crate::cycle::{self, Job, Notices, Progress, Report};
 use crate::key::Key;
@@ -178,19 +177,20 @@ impl Engine {
             let connection = &connection.name;
             tracing::info!(event = "mapped_user_unknown", %connection, text, "mapped user cannot be looked for");
         }
-        let clock = self.clock_of(connection, report).await?;
-        let found = Found { hold, examined, leads: ring.leads(), still_works: ring.still_works() };
-        let standing = watch::tell(&self.store, &clock, &self.config.warnings, connection, found).await?;
+        let ahead = self.ahead(connection, report).await?;
+        let found = Found { hold, examined, leads: ring.leads(), still_works: ring.still_works(), ahead };
+        let standing =
+            watch::tell(&self.store, &self.clock, &self.config.warnings, connection, found).await?;
         self.note_queued();
         Ok(standing)
     }
 
     /// Days are counted by the server's clock where ours is more than 5 minutes off.
-    async fn clock_of(&self, connection: &Connection, report: &Report) -> Result<Clock, AppError> {
+    async fn ahead(&self, connection: &Connection, report: &Report) -> Result<TimeDelta, AppError> {
         Ok(match report.server_ahead {
-            Some(ahead) if ahead.abs() > cycle::SKEW_MAX => Clock::hurried(self.clock.now() + ahead),
-            Some(_) => self.clock.clone(),
-            None => skew::put_right(&self.store, &self.clock, &connection.name).await?,
+            Some(ahead) if ahead.abs() > cycle::SKEW_MAX => ahead,
+            Some(_) => TimeDelta::zero(),
+            None => skew::known(&self.store, &connection.name).await?,
         })
     }
 

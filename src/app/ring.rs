@@ -244,9 +244,11 @@ impl Engine {
         let stale = stale::look(&self.store, connection, &hold, now).await?;
         hold.extend(stale.hold);
         examined.extend(stale.examined);
-        let found = Found { hold: &hold, examined: &examined, leads: ring.leads(), still_works: &ring.heard };
-        let clock = skew::put_right(&self.store, &self.clock, &connection.name).await?;
-        let standing = watch::tell(&self.store, &clock, &self.config.warnings, connection, found).await?;
+        let ahead = skew::known(&self.store, &connection.name).await?;
+        let (leads, still_works) = (ring.leads(), ring.still_works());
+        let found = Found { hold: &hold, examined: &examined, leads, still_works, ahead };
+        let standing =
+            watch::tell(&self.store, &self.clock, &self.config.warnings, connection, found).await?;
         self.note_queued();
         Ok(standing)
     }

@@ -224,7 +224,7 @@ pub fn say(
     }
 }
 
-/// The server's clock is told in whole seconds, so an instant told by it may lie a little ahead.
+/// A clock that is kept right steps back a little now and then.
 const WOBBLE_MAX: TimeDelta = TimeDelta::minutes(1);
 
 /// A time in the future is a clock that was set back: it counts as due.

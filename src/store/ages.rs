@@ -61,13 +61,11 @@ fn age(
     }
     let complete_as_of = sql
         .prepare_cached(
-            "SELECT max(started_at) FROM run_kinds
-             WHERE connection = ?1 AND kind = ?2 AND outcome = 'complete'",
+            // The last by number: a clock that once stood ahead must not hide those that came after.
+            "SELECT started_at FROM run_kinds
+             WHERE connection = ?1 AND kind = ?2 AND outcome = 'complete' ORDER BY run DESC LIMIT 1",
         )?
-        .query_row((connection.as_str(), kind.as_str()), |row| {
-            row.get_ref(0)?.as_str_or_null()?.map(instant).transpose()
-        })
-        .optional()?
-        .flatten();
+        .query_row((connection.as_str(), kind.as_str()), |row| instant(row.get_ref(0)?.as_str()?))
+        .optional()?;
     Ok(Some(KindAge { kind: kind.clone(), complete_as_of, awaited_since: now }))
 }

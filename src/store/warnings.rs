@@ -107,6 +107,21 @@ impl Store {
         })
     }
 
+    /// Whether a warning of this identity was told and is over.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn was_told(&self, id: &WarningId) -> Result<bool, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.read(format_args!("look for {id}"), |sql| {
+            let mut told = sql.prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM warnings WHERE connection = ?1 AND event = ?2 AND subject = ?3
+                   AND resolved_at IS NOT NULL AND said > 0)",
+            )?;
+            Ok(told.query_row(key(id), |row| row.get(0))?)
+        })
+    }
+
     /// The open warnings, the most severe first; with `all` every warning that is still known, the newest
     /// first. Each with what targets were told of it.
     ///

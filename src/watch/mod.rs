@@ -37,11 +37,15 @@ pub struct Found<'a> {
     pub leads: KeySlot,
     /// The keys that the server was asked with, and whether it took them.
     pub still_works: &'a [(KeySlot, bool)],
+    /// How far the server's clock is ahead of ours where ours is wrong: days are counted by it, and nothing
+    /// else.
+    pub ahead: TimeDelta,
 }
 
 impl Found<'_> {
     /// Nothing but the keys' dates was looked at.
-    pub const NOTHING: Self = Self { hold: &[], examined: &[], leads: KeySlot::Key, still_works: &[] };
+    pub const NOTHING: Self =
+        Self { hold: &[], examined: &[], leads: KeySlot::Key, still_works: &[], ahead: TimeDelta::zero() };
 }
 
 /// What a run's closing line tells of its key and warnings.
@@ -67,13 +71,17 @@ pub async fn tell(
     let now = clock.now();
     let mut open = store.open_warnings().await?;
     open.retain(|open| open.warning.id.connection == connection.name);
-    let outlooks = outlooks(settings, connection, &found, &open, now);
+    let outlooks = outlooks(settings, connection, &found, &open, now + found.ahead);
     let dates = outlooks.iter().filter_map(|(_, outlook)| outlook.warning.as_ref());
     let hold: Vec<&Warning> = found.hold.iter().chain(dates).collect();
     let teller = Teller { store, targets: &settings.targets, now };
     let mut warnings_open = 0;
     for fact in &hold {
         let known = open.iter().find(|open| open.warning.id == fact.id);
+        // A look of another process may have told it while the run was still under way.
+        if known.is_none() && fact.id.event.is_passing() && store.was_told(&fact.id).await? {
+            continue;
+        }
         let say = expiry::say(known, Some(fact), connection.timezone, now, settings.remind_every);
         teller.hold_on(known, fact, say).await?;
         warnings_open += usize::from(!fact.id.event.is_passing());
@@ -125,7 +133,8 @@ async fn take_leave(
     }
     match farewell(known, found, connection, hold) {
         Farewell::None => return Ok(true),
-        Farewell::Silent => teller.replace(known).await?,
+        Farewell::GoneOn => teller.replace(known).await?,
+        Farewell::Silent => teller.take_back(known).await?,
         Farewell::Renewed(expires) => teller.renew(known, &expires.to_string()).await?,
         Farewell::Over => teller.resolve(known, why_over(&known.warning.id, connection)).await?,
     }
@@ -174,7 +183,9 @@ pub fn outlook(
 enum Farewell {
     /// It was not looked at, and stays.
     None,
-    /// Another warning says it now.
+    /// Another warning says how it went on.
+    GoneOn,
+    /// Another warning says it now; who was told of this one is told that it is over.
     Silent,
     /// The key was given this later date.
     Renewed(NaiveDate),
@@ -188,10 +199,12 @@ fn farewell(known: &OpenWarning, found: &Found<'_>, connection: &Connection, hol
         // The keys' dates are looked at every time.
         Event::KeyExpiring | Event::KeyExpired => {
             let key = connection.keys().find(|key| Some(key.slot) == slot_of(id));
-            let is_told =
-                hold.iter().any(|fact| slot_of(&fact.id).is_some() && slot_of(&fact.id) == slot_of(id));
+            let mut of_key = hold.iter().filter(|fact| slot_of(&fact.id) == slot_of(id)).peekable();
+            let is_told = of_key.peek().is_some();
+            let is_same_date = of_key.any(|fact| fact.id.subject == id.subject);
             match key.filter(|key| expiry::is_renewed(id, key)).and_then(|key| key.expires) {
                 Some(expires) => Farewell::Renewed(expires),
+                None if is_same_date => Farewell::GoneOn,
                 // While the next key leads, the fall-over is what is said of the first.
                 None if is_told || key.is_some_and(|key| key.slot < found.leads) => Farewell::Silent,
                 None => Farewell::Over,

@@ -3,25 +3,20 @@
 
 use chrono::TimeDelta;
 
-use crate::clock::Clock;
 use crate::name::ConnectionName;
 use crate::store::{Store, StoreError};
 use crate::warning::{Event, Warning};
 
-/// Our clock, put right by what an open `clock_skew` tells.
+/// How far the server's clock is ahead of ours, by what an open `clock_skew` tells.
 ///
 /// # Errors
 /// The store cannot be read.
-pub async fn put_right(
-    store: &Store,
-    clock: &Clock,
-    connection: &ConnectionName,
-) -> Result<Clock, StoreError> {
+pub async fn known(store: &Store, connection: &ConnectionName) -> Result<TimeDelta, StoreError> {
     let open = store.open_warnings().await?;
     let is_skew =
         |warning: &&Warning| warning.id.event == Event::ClockSkew && warning.id.connection == *connection;
     let ahead = open.iter().map(|open| &open.warning).find(is_skew).and_then(server_ahead);
-    Ok(ahead.map_or_else(|| clock.clone(), |ahead| Clock::hurried(clock.now() + ahead)))
+    Ok(ahead.unwrap_or_default())
 }
 
 /// How far the server's clock is ahead of ours.

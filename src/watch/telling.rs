@@ -69,7 +69,12 @@ impl Teller<'_> {
         self.end(&ended, Ending::Renewed).await
     }
 
-    /// Ends a warning in silence: another one says it now.
+    /// Ends a warning that another one replaces, without a line.
+    pub(super) async fn take_back(self, known: &OpenWarning) -> Result<(), StoreError> {
+        self.end(&known.warning, Ending::Replaced).await
+    }
+
+    /// Ends a warning in silence: another one says how it went on.
     pub(super) async fn replace(self, known: &OpenWarning) -> Result<(), StoreError> {
         self.store.resolve(&known.warning, Ending::Replaced, &[], self.now).await?;
         Ok(())

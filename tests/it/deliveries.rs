@@ -205,3 +205,17 @@ async fn what_is_over_is_shown_as_history_with_how_it_ended() {
     assert_eq!(all[0]["deliveries"][1]["phase"], "resolved");
     bench.run(&["warnings", "--all"]).await.assert_names(&["renewed:", "city/key_expiring"]);
 }
+
+/// What was told is dated by this machine's clock, however far off the server finds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_days_ahead_of_the_servers_gives_no_message_up_early() {
+    let mut receiver = Receiver::start().await;
+    let bench = bench(&[("ops", &receiver)]).await;
+    bench.simulator.switch(|switches| switches.date_skew = TimeDelta::days(-10));
+    receiver.go_down().await;
+    bench.sync_full().await;
+    let_waits_pass(&bench);
+    let ran = bench.sync_full().await;
+    assert_eq!(ran.said("delivery_abandoned"), 0, "{ran}");
+    assert_eq!(bench.number("SELECT count(*) FROM deliveries WHERE abandoned_at IS NOT NULL"), 0);
+}
