@@ -227,8 +227,18 @@ impl Engine {
         notices.examined.extend(examined);
     }
 
-    /// Looks at the keys' secrets and dates, and at kinds that are stale, and asks nobody: between runs, and
-    /// at the start.
+    /// Looks at the keys' secrets and dates, and asks nobody: at the start, when a run that was missed is yet
+    /// to make up for kinds that are stale.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub async fn look_at_start(&self, connection: &Connection) -> Result<(), AppError> {
+        let ring = self.ring(connection).await?;
+        self.tell_beside(&ring, ring.facts(self.clock.now())).await?;
+        Ok(())
+    }
+
+    /// Looks at the keys' secrets and dates, and at kinds that are stale, and asks nobody: between runs.
     ///
     /// # Errors
     /// The store cannot be used.
@@ -240,10 +250,17 @@ impl Engine {
 
     pub(super) async fn tell_of_ring(&self, ring: &Ring<'_>) -> Result<Standing, AppError> {
         let (now, connection) = (self.clock.now(), ring.connection);
-        let Facts { mut hold, mut examined } = ring.facts(now);
-        let stale = stale::look(&self.store, connection, &hold, now).await?;
-        hold.extend(stale.hold);
-        examined.extend(stale.examined);
+        let mut facts = ring.facts(now);
+        let stale = stale::look(&self.store, connection, &facts.hold, now).await?;
+        facts.hold.extend(stale.hold);
+        facts.examined.extend(stale.examined);
+        self.tell_beside(ring, facts).await
+    }
+
+    /// Tells of facts that no run found.
+    async fn tell_beside(&self, ring: &Ring<'_>, facts: Facts) -> Result<Standing, AppError> {
+        let connection = ring.connection;
+        let Facts { hold, examined } = facts;
         let ahead = skew::known(&self.store, &connection.name).await?;
         let (leads, still_works) = (ring.leads(), ring.still_works());
         let found = Found { hold: &hold, examined: &examined, leads, still_works, ahead };

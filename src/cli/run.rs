@@ -32,7 +32,7 @@ async fn serve(settings: Settings) -> Result<Exit, AppError> {
     engine.look_at_secrets();
     let _lock = engine.store.lock_daemon(engine.clock.now()).await?;
     for connection in &engine.config.connections {
-        engine.look_at_keys(connection).await?;
+        engine.look_at_start(connection).await?;
     }
     let couriers = engine.couriers().await?;
     let members = members(&engine).await?;

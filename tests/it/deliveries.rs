@@ -117,7 +117,7 @@ async fn a_silent_target_delays_neither_a_run_nor_another_target_nor_the_stop() 
 }
 
 /// Asks a process to stop, as systemd does.
-fn terminate(pid: u32) {
+pub(super) fn terminate(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
 }

@@ -3,6 +3,7 @@
 
 use clearpoint_sync::simulator::{Fault, Size, What, World};
 
+use crate::deliveries::terminate;
 use crate::harness::Bench;
 
 /// A synced account whose last complete pulls began so many hours ago.
@@ -86,4 +87,17 @@ async fn a_kind_that_the_mapped_user_may_never_list_is_not_missed() {
     bench.let_hours_pass_since_runs(49);
     assert_eq!(bench.sync_full().await.said("sync_stale"), 0);
     assert_eq!(bench.number("SELECT count(*) FROM findings WHERE kind = 'groups'"), 0);
+}
+
+/// The machine was off for days: the first run makes up for it, and nobody need be woken before.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_starts_after_days_says_nothing_before_its_first_run_has_ended() {
+    let bench = bench(120).await;
+    let mut daemon = bench.start(&["run"]);
+    daemon.says("run_finished").await;
+    terminate(daemon.pid);
+    let ran = daemon.end().await;
+    ran.assert_code(&[0]);
+    assert_eq!(ran.said("sync_stale"), 0, "{ran}");
+    assert_eq!(bench.number("SELECT count(*) FROM warnings WHERE event = 'sync_stale'"), 0);
 }
