@@ -270,6 +270,16 @@ async fn keys_are_looked_at_every_hour_between_rare_runs() {
     assert_eq!(watched, ["00:05", "01:05", "02:05", "03:05", "04:05", "05:05"]);
 }
 
+/// A run that cannot begin (the lock is taken, `network.ca_file` is gone) looks at no date.
+#[tokio::test]
+async fn keys_are_looked_at_every_hour_also_while_no_run_gets_so_far() {
+    let members = vec![member("city", "*/15 * * * *", "30 2 * * *")];
+    let day = Day::begin(members, 4, Duration::ZERO, |_| seconds(1), failed);
+    day.until("2026-03-01T06:00:00Z").await;
+    let watched = day.watched.lock().unwrap().len();
+    assert!((6..=7).contains(&watched), "{watched}");
+}
+
 #[tokio::test]
 async fn a_request_to_stop_lets_runs_reach_a_safe_point() {
     let day =

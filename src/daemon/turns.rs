@@ -259,8 +259,14 @@ impl Seat {
 
     fn end(&mut self, ended: &Ended, jitter: f64, now: DateTime<Utc>) -> Option<Skipped> {
         let busy = self.busy.take()?;
-        self.watched_at = Some(now);
-        let Work::Run(mode) = busy.work else { return None };
+        let Work::Run(mode) = busy.work else {
+            self.watched_at = Some(now);
+            return None;
+        };
+        // A run that did not get so far as to look at the keys' dates has not spoken of them.
+        if let Ended::Ran { standing: Some(_), .. } = ended {
+            self.watched_at = Some(now);
+        }
         if let Ended::Ran { outcome: Outcome::Ok | Outcome::Partial, needs_full, .. } = ended
             && mode == Mode::Full
         {
