@@ -52,7 +52,8 @@ impl Store {
     }
 
     /// Brings an open warning up to date, marks it as said once more, and queues what its targets are told:
-    /// all together or nothing. A passing one is over with that.
+    /// all together or nothing. A passing one is over with that. What another process raised meanwhile is not
+    /// raised again.
     ///
     /// # Errors
     /// The store cannot be written; the warning then counts as not said.
@@ -65,6 +66,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let Self::Sqlite(db) = self;
         db.write(format_args!("mark {} as said", warning.id), |sql| {
+            if phase == Phase::Raised && was_raised(sql, &warning.id)? {
+                return Ok(());
+            }
             raise(sql, warning, now)?;
             let (row, raised_at) = open_row(sql, &warning.id)?.ok_or("the warning just stored is gone")?;
             let passed = warning.id.event.is_passing().then(|| (text(now), Ending::Passed.as_str()));
@@ -113,13 +117,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn was_told(&self, id: &WarningId) -> Result<bool, StoreError> {
         let Self::Sqlite(db) = self;
-        db.read(format_args!("look for {id}"), |sql| {
-            let mut told = sql.prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM warnings WHERE connection = ?1 AND event = ?2 AND subject = ?3
-                   AND resolved_at IS NOT NULL AND said > 0)",
-            )?;
-            Ok(told.query_row(key(id), |row| row.get(0))?)
-        })
+        db.read(format_args!("look for {id}"), |sql| Ok(was_told(sql, id)?))
     }
 
     /// The open warnings, the most severe first; with `all` every warning that is still known, the newest
@@ -217,6 +215,29 @@ fn open_row(sql: &Connection, id: &WarningId) -> rusqlite::Result<Option<(i64, D
     )?
     .query_row(key(id), |row| Ok((row.get(0)?, instant(row.get_ref(1)?.as_str()?)?)))
     .optional()
+}
+
+fn was_told(sql: &Connection, id: &WarningId) -> rusqlite::Result<bool> {
+    sql.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM warnings WHERE connection = ?1 AND event = ?2 AND subject = ?3
+           AND resolved_at IS NOT NULL AND said > 0)",
+    )?
+    .query_row(key(id), |row| row.get(0))
+}
+
+/// Whether the warning that is to be raised was said already: it is open, or passed.
+fn was_raised(sql: &Connection, id: &WarningId) -> rusqlite::Result<bool> {
+    let is_said = sql
+        .prepare_cached(
+            "SELECT said > 0 FROM warnings
+             WHERE connection = ?1 AND event = ?2 AND subject = ?3 AND resolved_at IS NULL",
+        )?
+        .query_row(key(id), |row| row.get(0))
+        .optional()?;
+    match is_said {
+        Some(is_said) => Ok(is_said),
+        None => Ok(id.event.is_passing() && was_told(sql, id)?),
+    }
 }
 
 /// Stores a warning as raised and not yet said, or brings the open one up to date: for whatever must

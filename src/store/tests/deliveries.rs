@@ -292,3 +292,23 @@ async fn the_record_of_a_warning_tells_who_was_told_and_how_it_ended() {
     let told: Vec<_> = all[1].deliveries.iter().map(|told| (told.phase, told.delivered_at)).collect();
     assert_eq!(told, [(Phase::Raised, Some(minute(1))), (Phase::Resolved, None)]);
 }
+
+/// A daemon that starts and a `sync` by hand found the same thing at the same moment, and both logged it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_two_processes_raise_at_once_goes_to_a_target_once() {
+    let bench = Bench::new().await;
+    let passing = Warning {
+        id: WarningId { event: Event::VisibilityChanged, ..about("run 7", 0).id },
+        ..about("run 7", 0)
+    };
+    for _ in 0..2 {
+        bench.told("a", Phase::Raised, 30, minute(0)).await;
+        bench.store.told(&passing, Phase::Raised, &[&target("ops")], minute(0)).await.unwrap();
+        bench.take(minute(0)).await;
+    }
+    assert_eq!(bench.rows("SELECT count(*) FROM deliveries"), ["2"]);
+    assert_eq!(bench.rows("SELECT said FROM warnings"), ["1", "1"]);
+    bench.over("a", minute(1)).await;
+    bench.told("a", Phase::Raised, 20, minute(2)).await;
+    assert_eq!(bench.take(minute(2)).await, ["a resolved 0", "a raised 20"]);
+}
