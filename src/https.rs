@@ -90,7 +90,15 @@ pub fn tls_fault(error: &(dyn Error + 'static)) -> Option<String> {
         let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         let found = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
         if let Some(fault) = found.or_else(|| error.downcast_ref::<rustls::Error>()) {
-            return Some(fault.to_string());
+            return Some(match fault {
+                rustls::Error::InvalidMessage(_) => {
+                    "no TLS is spoken there; check the scheme and the port, or how tls is set".to_owned()
+                }
+                fault => format!(
+                    "TLS was refused: {fault}; if an authority of your own vouches for it, name it under \
+                     network.ca_file"
+                ),
+            });
         }
         cause = match inner {
             Some(inner) => Some(inner),

@@ -37,6 +37,12 @@ pub enum SecretError {
         #[source]
         error: io::Error,
     },
+    /// It is another key's.
+    #[error("{at} holds the access key of the first key, so it could not take over; put another key there")]
+    Shared {
+        /// Which secret.
+        at: String,
+    },
     /// The variable is not there.
     #[error("{at} is not set; set it where the program is started")]
     Unset {

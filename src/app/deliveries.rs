@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use super::{AppError, Engine};
 use crate::deliver::Courier;
 use crate::notify::Notifier;
+use crate::watch;
 
 /// One round to all targets at once, for at most `limit`; what is left waits for the next process.
 pub async fn deliver_once(mut couriers: Vec<Courier>, limit: Duration) {
@@ -14,14 +15,23 @@ pub async fn deliver_once(mut couriers: Vec<Courier>, limit: Duration) {
 }
 
 impl Engine {
-    /// A courier to each target. What waits for targets that are no longer configured is dropped.
+    /// A courier to each target. What waits for targets that are no longer configured is dropped, and
+    /// targets that are new are to be told what is open.
     ///
     /// # Errors
     /// The network settings or the store cannot be used.
     pub async fn couriers(&self) -> Result<Vec<Courier>, AppError> {
         let targets = &self.config.warnings.targets;
         let names: Vec<_> = targets.iter().map(|target| &target.name).collect();
-        self.store.keep_targets(&names).await?;
+        let dropped = self.store.keep_targets(&names).await?;
+        if dropped > 0 {
+            tracing::info!(
+                event = "delivery_dropped",
+                dropped,
+                "messages for targets that are no longer configured were dropped"
+            );
+        }
+        watch::introduce(&self.store, targets).await?;
         if targets.is_empty() {
             return Ok(Vec::new());
         }

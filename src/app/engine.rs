@@ -109,20 +109,25 @@ impl Engine {
         }
     }
 
-    /// Refuses settings in which two keys have the same access key: two connections would pull one
-    /// account, and a next key would be refused with the first. A key that cannot be read is told when
-    /// its connection is asked.
+    /// Refuses settings in which two connections hold the same access key: both would pull one account. A
+    /// key that cannot be read is told when its connection is asked, and so is one that is in both places
+    /// of one connection.
     ///
     /// # Errors
-    /// [`AppError::Usage`] names both places.
+    /// [`AppError::Usage`] names both connections.
     pub fn refuse_shared_keys(&self) -> Result<(), AppError> {
         let mut seen: Vec<(&ConnectionName, KeyPair)> = Vec::new();
         for connection in &self.config.connections {
             let name = &connection.name;
             for key in connection.keys() {
                 let Ok(pair) = KeyPair::read(name, key) else { continue };
-                if let Some((other, _)) = seen.iter().find(|(_, other)| pair.shares_access_key(other)) {
-                    return Err(AppError::Usage(shared(name, other)));
+                let is_shared = |(other, known): &&(&ConnectionName, KeyPair)| {
+                    *other != name && pair.shares_access_key(known)
+                };
+                if let Some((other, _)) = seen.iter().find(is_shared) {
+                    return Err(AppError::Usage(format!(
+                        "connections {other} and {name} hold the same access key; keep one of them"
+                    )));
                 }
                 seen.push((name, pair));
             }
@@ -192,17 +197,6 @@ impl Engine {
         });
         Ok(if is_due { Mode::Full } else { Mode::Incremental })
     }
-}
-
-/// What two keys with one access key are, for people.
-fn shared(name: &ConnectionName, other: &ConnectionName) -> String {
-    if name == other {
-        return format!(
-            "connections.{name}: key and next_key hold the same access key, so the second could not take over \
-             from the first; put another key into next_key, or take it away"
-        );
-    }
-    format!("connections {other} and {name} hold the same access key; keep one of them")
 }
 
 #[cfg(test)]

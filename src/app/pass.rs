@@ -94,7 +94,17 @@ impl Engine {
         });
         let job = Job { connection, source: &source, store, clock, cancel, next_due, progress };
         let span = tracing::info_span!("run", connection = %name);
-        let mut report = cycle::run(&job, mode).instrument(span).await?;
+        let mut report = match cycle::run(&job, mode).instrument(span).await {
+            Ok(report) => report,
+            Err(error) => {
+                // A store that stores nothing must not keep quiet what becomes of the keys.
+                if let Err(error) = self.tell_of_ring(&ring).await {
+                    let error = error.to_text();
+                    tracing::error!(event = "watch_failed", connection = %name, error, "warnings could not be stored");
+                }
+                return Err(error.into());
+            }
+        };
         self.remember(&mut ring, source.heard()).await?;
         if matches!(report.run.outcome, Some(Outcome::Ok | Outcome::Partial)) {
             self.prove_idle(&mut ring).await?;

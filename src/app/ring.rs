@@ -122,7 +122,13 @@ impl Engine {
         let states = self.store.key_states(&connection.name).await?;
         let (mut candidates, mut pairs) = (Vec::new(), Vec::new());
         for key in connection.keys() {
-            let pair = KeyPair::read(&connection.name, key);
+            let mut pair = KeyPair::read(&connection.name, key);
+            if let (Ok(next), Some(Ok(first))) = (&pair, pairs.first())
+                && next.shares_access_key(first)
+            {
+                pair =
+                    Err(SecretError::Shared { at: format!("connections.{}.{}", connection.name, key.slot) });
+            }
             let mark = match &pair {
                 Ok(pair) => Ok(pair.mark(key, &mark_key)),
                 Err(error) => Err(with_cause(error)),
@@ -297,7 +303,7 @@ fn say_refused_anew(ring: &Ring<'_>, hold: &[Warning]) {
                 connection = %ring.connection.name,
                 key = candidate.key.name,
                 error = refusal.text,
-                "key refused: its new values are refused too"
+                "key refused: what was changed about it did not help"
             );
         }
     }

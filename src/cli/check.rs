@@ -304,7 +304,7 @@ fn to_text(checked: &Checked) -> String {
     match store.faults.as_slice() {
         [] if store.is_deep => text += &format!("\nstore {}: writable, and sound throughout\n", store.path),
         [] => text += &format!("\nstore {}: writable\n", store.path),
-        faults => text += &format!("\nstore {}: damaged\n  {}\n", store.path, faults.join("\n  ")),
+        faults => text += &format!("\nstore {}: cannot be used\n  {}\n", store.path, faults.join("\n  ")),
     }
     text
 }

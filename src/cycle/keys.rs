@@ -30,6 +30,10 @@ impl<S: Source> Pass<'_, S> {
             self.is_let_in = false;
             // Judges what is missing by the normal rules.
             self.needs_full = true;
+            if self.id.is_some() {
+                // It was given for what the refused key shows.
+                self.job.store.withdraw_release(&self.job.connection.name).await?;
+            }
             match self.enter().await {
                 Ok(()) => return Ok(()),
                 Err(next) => stop = next,

@@ -160,9 +160,7 @@ fn judge(error: &smtp::Error) -> NotifyError {
         };
     }
     if let Some(fault) = tls_fault(error) {
-        return NotifyError::Settings(format!(
-            "TLS was refused: {fault}; if an authority of your own vouches for it, name it under network.ca_file"
-        ));
+        return NotifyError::Settings(fault);
     }
     if error.is_client() {
         // What the server cannot do: STARTTLS, our ways to log in, addresses beyond ASCII.

@@ -83,9 +83,7 @@ fn headers(post: &Post<'_>, now: DateTime<Utc>) -> HeaderMap {
 fn failure(error: reqwest::Error, timeout: Duration) -> NotifyError {
     let error = error.without_url();
     if let Some(fault) = tls_fault(&error) {
-        return NotifyError::Settings(format!(
-            "TLS was refused: {fault}; if an authority of your own vouches for it, name it under network.ca_file"
-        ));
+        return NotifyError::Settings(fault);
     }
     NotifyError::Unreachable(if error.is_timeout() {
         format!("gave no answer within {} s", timeout.as_secs())

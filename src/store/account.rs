@@ -56,6 +56,19 @@ impl Store {
         })
     }
 
+    /// Takes back a release that no run has used yet: it was given for what another key shows.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn withdraw_release(&self, connection: &ConnectionName) -> Result<(), StoreError> {
+        let Self::Sqlite(db) = self;
+        db.write(format_args!("take back the release of {connection}"), |sql| {
+            let name = connection.as_str();
+            sql.execute("UPDATE connections SET is_released = 0 WHERE name = ?1 AND is_released", [name])?;
+            Ok(())
+        })
+    }
+
     /// Whether something waits for a full run, whatever the schedule says: a person released the account
     /// or held removals, or an incremental run found what only a full one can tell.
     ///

@@ -8,11 +8,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::sqlite::{Fault, instant, text, unreadable};
-use super::{Store, StoreError};
+use super::{Store, StoreError, warnings};
 use crate::fingerprint;
 use crate::name::TargetName;
 use crate::retry::TARGET_WAIT_MAX;
-use crate::warning::{Notice, Phase};
+use crate::warning::{Notice, OpenWarning, Phase};
 
 /// A message for a target, claimed: no other process sends it until the claim is over.
 #[derive(Debug, Clone, PartialEq)]
@@ -235,11 +235,12 @@ impl Store {
         })
     }
 
-    /// Drops what waits for targets that are no longer configured; what they were told stays.
+    /// Drops what waits for targets that are no longer configured; what they were told stays. How many
+    /// messages that were.
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn keep_targets(&self, targets: &[&TargetName]) -> Result<(), StoreError> {
+    pub async fn keep_targets(&self, targets: &[&TargetName]) -> Result<usize, StoreError> {
         let Self::Sqlite(db) = self;
         let gone = db.read("read the targets of deliveries", |sql| {
             let mut statement =
@@ -249,15 +250,45 @@ impl Store {
             Ok(known.into_iter().filter(is_gone).collect::<Vec<_>>())
         })?;
         if gone.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         db.write("drop deliveries to targets that are gone", |sql| {
             let mut delete =
                 sql.prepare_cached(&format!("DELETE FROM deliveries WHERE target = ?1 AND {WAITS}"))?;
+            let mut dropped = 0;
             for target in &gone {
-                delete.execute([target])?;
+                dropped += delete.execute([target])?;
             }
-            Ok(())
+            Ok(dropped)
+        })
+    }
+
+    /// Queues how an open warning stands for those of these targets that never were to be told of it.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub async fn introduce(&self, open: &OpenWarning, targets: &[&TargetName]) -> Result<(), StoreError> {
+        let Self::Sqlite(db) = self;
+        let OpenWarning { warning, raised_at, said_at, .. } = open;
+        let id = &warning.id;
+        let strangers = |sql: &Connection| {
+            let Some((row, _)) = warnings::open_row(sql, id)? else { return Ok((0, Vec::new())) };
+            let mut strangers = Vec::new();
+            for target in targets {
+                if !was_queued(sql, row, target)? {
+                    strangers.push(*target);
+                }
+            }
+            Ok((row, strangers))
+        };
+        if db.read(format_args!("read who was told of {id}"), |sql| strangers(sql))?.1.is_empty() {
+            return Ok(());
+        }
+        let notice =
+            Notice { warning: warning.clone(), phase: Phase::Raised, raised_at: *raised_at, at: *said_at };
+        db.write(format_args!("queue {id}"), |sql| {
+            let (row, strangers) = strangers(sql)?;
+            strangers.into_iter().try_for_each(|target| queue(sql, row, target, &notice))
         })
     }
 }

@@ -266,8 +266,10 @@ FROM runs WHERE id IN (SELECT max(id) FROM runs GROUP BY connection)",
         // A date stands here only if every element people see was read by then.
         "freshness",
         "SELECT k.connection, k.kind,
-  max(CASE WHEN k.outcome = 'complete' THEN k.started_at END) AS complete_as_of,
-  max(CASE WHEN k.outcome IN ('complete', 'incremental') THEN k.started_at END) AS changes_as_of,
+  (SELECT c.started_at FROM run_kinds AS c WHERE c.connection = k.connection AND c.kind = k.kind
+     AND c.outcome = 'complete' ORDER BY c.run DESC LIMIT 1) AS complete_as_of,
+  (SELECT c.started_at FROM run_kinds AS c WHERE c.connection = k.connection AND c.kind = k.kind
+     AND c.outcome IN ('complete', 'incremental') ORDER BY c.run DESC LIMIT 1) AS changes_as_of,
   (SELECT count(*) FROM elements AS e
    WHERE e.kind = k.kind AND e.connection = k.connection AND e.state = 'present') AS present,
   (SELECT CASE WHEN count(*) = count(r.read_at) THEN min(r.read_at) END

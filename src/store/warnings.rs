@@ -208,7 +208,7 @@ fn records_of(sql: &Connection, warning: i64) -> rusqlite::Result<Vec<DeliveryRe
 }
 
 /// The row of an open warning, and when it was raised.
-fn open_row(sql: &Connection, id: &WarningId) -> rusqlite::Result<Option<(i64, DateTime<Utc>)>> {
+pub(super) fn open_row(sql: &Connection, id: &WarningId) -> rusqlite::Result<Option<(i64, DateTime<Utc>)>> {
     sql.prepare_cached(
         "SELECT id, raised_at FROM warnings
          WHERE connection = ?1 AND event = ?2 AND subject = ?3 AND resolved_at IS NULL",

@@ -119,7 +119,7 @@ impl Keys<'_> {
             Event::SecretUnreadable,
             Severity::Error,
             format!("secret cannot be read: {}", reasons.join("; ")),
-            "nothing is asked until it can; the data stays as it is".into(),
+            "mend what the message names; until then nothing is asked, and the data stays as it is".into(),
             self.named(),
         )
     }
@@ -205,7 +205,7 @@ impl Keys<'_> {
     /// A warning and no error: the data flows. It becomes urgent with the first key's own date.
     fn unusable(&self, next: &Candidate<'_>, stands: &KeyStanding<'_>) -> Option<Warning> {
         let reason = match stands {
-            KeyStanding::Unreadable(reason) => format!("cannot be read: {reason}"),
+            KeyStanding::Unreadable(reason) => format!("cannot be used: {reason}"),
             KeyStanding::Refused(refusal) => format!("is refused: {}", refusal.text),
             KeyStanding::Taken(state) => state.doubt.clone()?,
             KeyStanding::New => return None,

@@ -25,6 +25,7 @@ use crate::warning::{Event, OpenWarning, Phase, Warning, WarningId};
 
 pub use keys::{Facts, Keys, facts};
 use telling::Teller;
+pub use telling::introduce;
 
 /// What a run found, and what it can speak of.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +77,7 @@ pub async fn tell(
     let hold: Vec<&Warning> = found.hold.iter().chain(dates).collect();
     let teller = Teller { store, targets: &settings.targets, now };
     let mut warnings_open = 0;
+    let mut unstored = None;
     for fact in &hold {
         let known = open.iter().find(|open| open.warning.id == fact.id);
         // A look of another process may have told it while the run was still under way.
@@ -83,8 +85,13 @@ pub async fn tell(
             continue;
         }
         let say = expiry::say(known, Some(fact), connection.timezone, now, settings.remind_every);
-        teller.hold_on(known, fact, say).await?;
+        if let Err(error) = teller.hold_on(known, fact, say).await {
+            unstored.get_or_insert(error);
+        }
         warnings_open += usize::from(!fact.id.event.is_passing());
+    }
+    if let Some(error) = unstored {
+        return Err(error);
     }
     for known in open.iter().filter(|known| hold.iter().all(|fact| fact.id != known.warning.id)) {
         let is_open = take_leave(teller, known, &found, connection, &hold).await?;
@@ -245,6 +252,12 @@ fn why_over(id: &WarningId, connection: &Connection) -> &'static str {
         Event::NextKeyUnusable => "next key would take over",
         Event::SecretUnreadable => "secret can be read again",
         Event::KeyExpiryMismatch => "key and its date agree",
+        Event::AccountChanged => "account is the accepted one, the data moves on",
+        Event::NothingVisible => "something is visible again",
+        Event::MappedUserNotFound => "mapped user is found",
+        Event::ClockSkew => "clocks agree again",
+        Event::SyncStale => "every kind is complete again",
+        Event::RemovalsHeld => "nothing is held any more",
         _ => "no longer so",
     }
 }

@@ -5,7 +5,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::line;
-use crate::config::Target;
+use crate::config::{HttpFormat, Target, Way};
 use crate::expiry::Say;
 use crate::name::TargetName;
 use crate::store::{Store, StoreError};
@@ -30,7 +30,11 @@ impl Teller<'_> {
         match say {
             Say::Raise => {
                 // Committed first: what does not last could not be found again after a crash.
-                self.store.raise(fact, self.now).await?;
+                if let Err(error) = self.store.raise(fact, self.now).await {
+                    // A store that stores nothing keeps nobody in the dark.
+                    line::holds(fact);
+                    return Err(error);
+                }
                 self.tell(fact, Phase::Raised).await
             }
             // The stored level is what tells that this is news: it must not rise before the line is out.
@@ -74,9 +78,14 @@ impl Teller<'_> {
         self.end(&known.warning, Ending::Replaced).await
     }
 
-    /// Ends a warning in silence: another one says how it went on.
+    /// Ends a warning in silence: another one says how it went on. Programs that keep what is open are told.
     pub(super) async fn replace(self, known: &OpenWarning) -> Result<(), StoreError> {
-        self.store.resolve(&known.warning, Ending::Replaced, &[], self.now).await?;
+        let keeps_account = |target: &&Target| match &target.way {
+            Way::Http(http) => matches!(http.format, HttpFormat::Json | HttpFormat::Alertmanager),
+            Way::Email(_) => false,
+        };
+        let names: Vec<_> = self.targets.iter().filter(keeps_account).map(|target| &target.name).collect();
+        self.store.resolve(&known.warning, Ending::Replaced, &names, self.now).await?;
         Ok(())
     }
 
@@ -95,6 +104,21 @@ impl Teller<'_> {
         let last = self.store.last_success_before(&known.warning.id.connection, known.raised_at).await?;
         Ok(last.map(|at| self.now - at))
     }
+}
+
+/// Lets targets that are new, or newly want a severity, be told what is open.
+///
+/// # Errors
+/// The store cannot be read or written.
+pub async fn introduce(store: &Store, targets: &[Target]) -> Result<(), StoreError> {
+    for open in store.open_warnings().await? {
+        let is_told = open.said > 0 && !open.warning.id.event.is_passing();
+        let targets = wanting(targets, open.warning.severity);
+        if is_told && !targets.is_empty() {
+            store.introduce(&open, &targets).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Who is told of a warning of this severity. (That it is over is told to whoever was ever told of it.)

@@ -95,6 +95,21 @@ async fn what_waits_for_a_target_that_is_no_longer_configured_is_dropped() {
     assert_eq!(bench.number("SELECT count(*) FROM deliveries"), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_target_that_is_new_or_renamed_is_told_once_what_is_open() {
+    let (old, new) = (Receiver::start().await, Receiver::start().await);
+    old.is_now(Mood::Answers(500));
+    let bench = bench(&[("ops", &old)]).await;
+    bench.sync_full().await;
+    std::fs::write(bench.file("ops"), new.url()).unwrap();
+    let config = std::fs::read_to_string(bench.file("config.toml")).unwrap();
+    std::fs::write(bench.file("config.toml"), config.replace("targets.ops", "targets.renamed")).unwrap();
+    let ran = bench.sync_full().await;
+    assert_eq!((ran.told("dropped").as_deref(), ran.said("key_expiring")), (Some("1"), 0), "{ran}");
+    bench.sync_full().await;
+    assert_eq!(new.told(), ["raised key_expiring 5"]);
+}
+
 /// It takes connections and never answers: the daemon runs, tells the other one, and stops in time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_target_delays_neither_a_run_nor_another_target_nor_the_stop() {

@@ -116,3 +116,20 @@ async fn a_renewed_first_key_ends_the_standstill_that_another_account_caused() {
     bench.assert_mirrors();
     assert!(bench.open_warnings().is_empty(), "{ran}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_given_for_what_one_key_shows_is_none_for_the_next_key() {
+    let (bench, _) = bench(world_with_a_town()).await;
+    let first = bench.simulator.world().ids("scorecards").into_iter().find(|id| *id != TOWN).unwrap();
+    bench.simulator.world().add_user(World::USER, Sees::Only([first].into()));
+    let ran = bench.run(&["sync", "--full"]).await;
+    assert_eq!(ran.said("account_changed"), 1, "{ran}");
+    bench.run(&["release", "city"]).await.assert_code(&[0]);
+    bench.simulator.world().delete_key(World::ACCESS_KEY);
+    for _ in 0..2 {
+        let ran = bench.run(&["sync", "--full"]).await;
+        assert_eq!(ran.told("outcome").as_deref(), Some("partial"), "{ran}");
+        assert_eq!(bench.number("SELECT count(*) FROM elements WHERE name LIKE '%own'"), 0, "{ran}");
+    }
+    assert!(bench.open_warnings().contains(&"account_changed".to_owned()));
+}

@@ -105,13 +105,27 @@ async fn who_was_told_of_a_date_that_was_wrong_is_told_that_it_is_over() {
     }
     let told = told(&post).await;
     assert_eq!(told.iter().filter(|told| *told == "key_expiring resolved").count(), 2, "{told:?}");
-    // That its day has come is the same thing gone on.
+    // That its day has come is the same thing gone on: only who keeps account of what is open is told.
     post.config = config("expires = 2027-03-20");
     post.config.warnings = warnings;
     post.tell(Found::NOTHING).await;
     post.look("2027-03-21T12:00:00Z").await;
     let told = self::told(&post).await;
-    assert_eq!(told.iter().filter(|told| *told == "key_expiring resolved").count(), 2, "{told:?}");
+    assert_eq!(told.iter().filter(|told| *told == "key_expiring resolved").count(), 3, "{told:?}");
+}
+
+#[tokio::test]
+async fn what_the_store_cannot_take_is_said_all_the_same() {
+    let post = Post::open("2027-03-17T12:00:00Z", "expires = 2027-03-31").await;
+    let file = rusqlite::Connection::open(post._folder.path().join("clearpoint.db")).unwrap();
+    file.execute_batch("CREATE TRIGGER full BEFORE INSERT ON warnings BEGIN SELECT RAISE(FAIL, 'full'); END")
+        .unwrap();
+    let (connection, settings) = (&post.config.connections[0], &post.config.warnings);
+    let found = Found { hold: &[refused()], ..Found::NOTHING };
+    let told = tell(&post.store, &post.clock, settings, connection, found).await;
+    assert!(told.is_err());
+    let heard = post.heard().join("\n");
+    assert!(heard.contains("event=key_refused") && heard.contains("event=key_expiring"), "{heard}");
 }
 
 /// A run while the clock stood a year ahead, and one after it was set right.

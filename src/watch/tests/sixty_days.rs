@@ -193,6 +193,7 @@ ops
   03-27T04 reminded key_expiring 4
   03-28T04 escalated key_expiring 3
   04-02T12 raised key_expired -2
+  04-02T12 resolved key_expiring 3
   04-03T04 reminded key_expired -3
   04-04T04 reminded key_expired -4
   04-05T04 reminded key_expired -5
@@ -206,6 +207,7 @@ pager
   03-25T00 resolved key_refused
   03-28T04 escalated key_expiring 3
   04-02T12 raised key_expired -2
+  04-02T12 resolved key_expiring 3
   04-03T04 reminded key_expired -3
   04-04T04 reminded key_expired -4
   04-05T04 reminded key_expired -5
