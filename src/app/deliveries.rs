@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{AppError, Engine};
+use crate::config::Config;
 use crate::deliver::Courier;
 use crate::notify::Notifier;
 use crate::watch;
@@ -15,6 +16,17 @@ pub async fn deliver_once(mut couriers: Vec<Courier>, limit: Duration) {
 }
 
 impl Engine {
+    /// Ends the warnings of connections that were taken out of the configuration. For the daemon alone: a
+    /// `sync` may be given a part of the settings.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub async fn retire_warnings(&self) -> Result<(), AppError> {
+        let Config { warnings, connections, .. } = &self.config;
+        watch::retire(&self.store, &warnings.targets, connections, self.clock.now()).await?;
+        Ok(())
+    }
+
     /// A courier to each target. What waits for targets that are no longer configured is dropped, and
     /// targets that are new are to be told what is open.
     ///

@@ -92,6 +92,7 @@ impl Engine {
             let now = clock.now();
             connection.schedule.next_after(now).min(connection.schedule_full.next_after(now))
         });
+        let mut stop = cancel.clone();
         let job = Job { connection, source: &source, store, clock, cancel, next_due, progress };
         let span = tracing::info_span!("run", connection = %name);
         let mut report = match cycle::run(&job, mode).instrument(span).await {
@@ -107,7 +108,12 @@ impl Engine {
         };
         self.remember(&mut ring, source.heard()).await?;
         if matches!(report.run.outcome, Some(Outcome::Ok | Outcome::Partial)) {
-            self.prove_idle(&mut ring).await?;
+            tokio::select! {
+                biased;
+                // Whoever asks to stop does not wait for a server that is slow to answer this.
+                Ok(_) = stop.wait_for(|stop| *stop) => {}
+                proved = self.prove_idle(&mut ring) => proved?,
+            }
         }
         self.tell_of_keys(&ring, &mut report.notices);
         self.refresh_views(connection, &mut report).await;

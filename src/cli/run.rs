@@ -31,6 +31,7 @@ async fn serve(settings: Settings) -> Result<Exit, AppError> {
     engine.refuse_shared_keys()?;
     engine.look_at_secrets();
     let _lock = engine.store.lock_daemon(engine.clock.now()).await?;
+    engine.retire_warnings().await?;
     for connection in &engine.config.connections {
         engine.look_at_start(connection).await?;
     }

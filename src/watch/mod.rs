@@ -25,7 +25,7 @@ use crate::warning::{Event, OpenWarning, Phase, Warning, WarningId};
 
 pub use keys::{Facts, Keys, facts};
 use telling::Teller;
-pub use telling::introduce;
+pub use telling::{introduce, retire};
 
 /// What a run found, and what it can speak of.
 #[derive(Debug, Clone, Copy)]

@@ -5,9 +5,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::line;
-use crate::config::{HttpFormat, Target, Way};
+use crate::config::{Connection, HttpFormat, Target, Way};
 use crate::expiry::Say;
-use crate::name::TargetName;
+use crate::name::{ConnectionName, TargetName};
 use crate::store::{Store, StoreError};
 use crate::warning::{Ending, Event, OpenWarning, Phase, Severity, Warning, span};
 
@@ -104,6 +104,27 @@ impl Teller<'_> {
         let last = self.store.last_success_before(&known.warning.id.connection, known.raised_at).await?;
         Ok(last.map(|at| self.now - at))
     }
+}
+
+/// Ends the warnings of connections that were taken out of the configuration: nobody looks at them any
+/// more. Their rows stay as they are.
+///
+/// # Errors
+/// The store cannot be read or written.
+pub async fn retire(
+    store: &Store,
+    targets: &[Target],
+    configured: &[Connection],
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let is_configured = |name: &ConnectionName| configured.iter().any(|known| known.name == *name);
+    for open in store.open_warnings().await? {
+        if !is_configured(&open.warning.id.connection) {
+            let teller = Teller { store, targets, now };
+            teller.resolve(&open, "connection is no longer in the configuration").await?;
+        }
+    }
+    Ok(())
 }
 
 /// Lets targets that are new, or newly want a severity, be told what is open.

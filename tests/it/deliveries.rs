@@ -110,6 +110,23 @@ async fn a_target_that_is_new_or_renamed_is_told_once_what_is_open() {
     assert_eq!(new.told(), ["raised key_expiring 5"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn warnings_of_a_connection_that_is_gone_from_the_configuration_are_over() {
+    let receiver = Receiver::start().await;
+    let bench = bench(&[("ops", &receiver)]).await;
+    bench.sync_full().await;
+    let config = std::fs::read_to_string(bench.file("config.toml")).unwrap();
+    std::fs::write(bench.file("config.toml"), config.replace("connections.city", "connections.town"))
+        .unwrap();
+    let mut daemon = bench.start(&["run"]);
+    daemon.says("warning_resolved").await;
+    daemon.says("run_finished").await;
+    terminate(daemon.pid);
+    daemon.end().await.assert_code(&[0]);
+    assert!(receiver.told().contains(&"resolved key_expiring 5".to_owned()), "{:?}", receiver.told());
+    assert_eq!(bench.sql("SELECT DISTINCT connection FROM warnings WHERE resolved_at IS NULL"), ["town"]);
+}
+
 /// It takes connections and never answers: the daemon runs, tells the other one, and stops in time.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_target_delays_neither_a_run_nor_another_target_nor_the_stop() {

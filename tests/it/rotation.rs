@@ -108,7 +108,7 @@ async fn new_values_that_are_wrong_too_are_told_and_the_next_key_leads_on() {
     let ran = bench.run(&["sync"]).await;
     ran.assert_code(&[0]);
     assert_eq!(bench.refused(), 2);
-    ran.assert_names(&["new values are refused too"]);
+    ran.assert_names(&["what was changed about it did not help"]);
     let ran = bench.run(&["sync"]).await;
     assert_eq!((bench.refused(), ran.said("key_fell_over")), (0, 0), "{ran}");
     assert_eq!(bench.open_warnings(), ["key_fell_over"]);
