@@ -84,7 +84,9 @@ async fn a_scorecard_out_of_sight_hides_its_elements_and_gives_them_back_as_they
     assert_eq!(rows(&bench), before, "the same rows");
     assert_eq!((changes(&bench, "remove"), changes(&bench, "restore")), (PLACED, PLACED));
     assert_eq!(changes(&bench, "insert"), 12_000, "each element was inserted once, with its history");
-    assert_eq!(bench.number("SELECT count(*) FROM warnings WHERE resolved_at IS NULL"), 0);
+    // That rows changed without an edit, for their links are seen by another user, stays told for a while.
+    let open = bench.sql("SELECT DISTINCT event FROM warnings WHERE resolved_at IS NULL");
+    assert!(open.iter().all(|event| event == "last_edited_unreliable"), "{open:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,5 +167,7 @@ async fn a_mapped_user_who_sees_almost_nothing_writes_nothing_until_released_ste
         let told = ["account_changed", "removals_held", "visibility_changed", "warning_resolved"];
         assert!(told.iter().all(|event| ran.said(event) == 0), "later runs are quiet: {ran}");
     }
-    assert_eq!(bench.number("SELECT count(*) FROM warnings WHERE resolved_at IS NULL"), 0);
+    // That rows changed without an edit, for their links are seen by another user, stays told for a while.
+    let open = bench.sql("SELECT DISTINCT event FROM warnings WHERE resolved_at IS NULL");
+    assert!(open.iter().all(|event| event == "last_edited_unreliable"), "{open:?}");
 }
