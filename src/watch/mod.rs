@@ -249,6 +249,7 @@ fn why_over(id: &WarningId, connection: &Connection) -> &'static str {
         Event::KeyExpiryUnknown if has_date() => "key expiry is written down",
         Event::KeyExpiring | Event::KeyExpired | Event::KeyExpiryUnknown => "key date is no longer watched",
         Event::KeyFellOver => "the first key leads again",
+        Event::NextKeyUnusable if connection.next_key.is_none() => "there is no next key any more",
         Event::NextKeyUnusable => "next key would take over",
         Event::SecretUnreadable => "secret can be read again",
         Event::KeyExpiryMismatch => "key and its date agree",

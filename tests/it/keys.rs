@@ -155,6 +155,12 @@ async fn one_access_key_in_both_places_is_told_and_stops_nothing() {
     ran.assert_names(&["connections.city.next_key holds the access key of the first key"]);
     let check = bench.run(&["check"]).await;
     check.assert_names(&["connections.city.next_key holds the access key of the first key"]);
+    let config = std::fs::read_to_string(bench.file("config.toml")).unwrap();
+    let (before, rest) = config.split_once("[connections.city.next_key]").unwrap();
+    let (_, after) = rest.split_once("\n[").unwrap();
+    std::fs::write(bench.file("config.toml"), format!("{before}[{after}")).unwrap();
+    let ran = bench.run(&["sync"]).await;
+    ran.assert_names(&["there is no next key any more", "next_key_unusable"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
