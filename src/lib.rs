@@ -13,6 +13,7 @@
 //! edges. `tests/tidy.rs` reads the comments below and names each offence.
 
 // Floor 0: words. Plain data: no I/O, and nobody reads a clock but `clock`.
+pub mod board;
 pub mod clock;
 pub mod element;
 pub mod fingerprint;
@@ -25,6 +26,7 @@ pub mod plan;
 pub mod run;
 pub mod snapshot;
 pub mod stamp;
+pub mod status;
 pub mod target;
 pub mod warning;
 
@@ -47,6 +49,7 @@ pub mod https;
 pub mod spool;
 
 // Floor 3: edges. Each wraps one outside thing and never uses another.
+pub mod metrics;
 pub mod notify;
 pub mod pull;
 pub mod secrets;
@@ -58,10 +61,12 @@ pub mod telemetry;
 pub mod cycle;
 pub mod deliver;
 pub mod probe;
+pub mod survey;
 pub mod watch;
 
 // Floor 5: services.
 pub mod daemon;
+pub mod server;
 pub mod simulator;
 
 // Floor 6: assembly.

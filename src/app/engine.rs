@@ -5,9 +5,11 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use super::AppError;
+use crate::board::Board;
 use crate::clock::Clock;
 use crate::config::{Config, Connection};
 use crate::key::KeyPair;
+use crate::metrics::Metrics;
 use crate::name::ConnectionName;
 use crate::pull::client::{Client, Contender, Tools};
 use crate::pull::hosts::Hosts;
@@ -25,6 +27,10 @@ pub struct Engine {
     pub store: Store,
     /// The time.
     pub clock: Clock,
+    /// What the program shows of itself.
+    pub board: Arc<Board>,
+    /// What is counted since the start.
+    pub metrics: Arc<Metrics>,
     hosts: Arc<Hosts>,
     budget: Budget,
     /// Counts up when there may be something new for the targets.
@@ -73,6 +79,8 @@ impl Engine {
             config,
             store,
             clock,
+            board: Arc::default(),
+            metrics: Arc::default(),
             hosts,
             budget,
             queued: tokio::sync::watch::Sender::new(0),

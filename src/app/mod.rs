@@ -7,6 +7,7 @@ mod error;
 mod exit;
 mod pass;
 mod ring;
+mod showing;
 #[cfg(test)]
 mod tests;
 

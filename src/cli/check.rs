@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::cost;
-use super::keys::{self, KeyRow};
+use super::keys;
 use super::{Exit, Output};
 use crate::app::{self, AppError, Engine, Settings};
 use crate::clock::Clock;
@@ -19,6 +19,7 @@ use crate::rotation::KeyStanding;
 use crate::run::Mode;
 use crate::schedule::Schedule;
 use crate::secrets::{self, TargetSecrets};
+use crate::status::KeyStatus;
 
 /// Due times that are shown of each schedule.
 const SHOWN: usize = 3;
@@ -40,7 +41,7 @@ pub(super) struct Arguments {
 struct Checked {
     config: String,
     connections: Vec<CheckedConnection>,
-    keys: Vec<KeyRow>,
+    keys: Vec<KeyStatus>,
     targets: Vec<CheckedTarget>,
     store: CheckedStore,
 }

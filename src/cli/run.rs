@@ -8,8 +8,10 @@ use tokio::sync::watch;
 use super::Exit;
 use crate::app::{self, AppError, Asker, Engine, Order, Passed, Settings};
 use crate::clock::Clock;
+use crate::config::Connection;
 use crate::daemon::{self, Deliveries, Drained, Ended, Member, Turn, Turns, Work};
 use crate::run::Outcome;
+use crate::server::{Serving, Shown};
 use crate::systemd::Systemd;
 
 /// Share of an interval over which the starts of runs are spread.
@@ -36,6 +38,9 @@ async fn serve(settings: Settings) -> Result<Exit, AppError> {
         engine.look_at_start(connection).await?;
     }
     let couriers = engine.couriers().await?;
+    engine.board.start(engine.clock.now());
+    engine.survey().await?;
+    let _serving = serve_status(&engine).await?;
     let members = members(&engine).await?;
     let runs_max = engine.config.daemon.runs_max as usize;
     let turns = Turns::new(members, runs_max, JITTER, engine.clock.now());
@@ -63,6 +68,18 @@ async fn serve(settings: Settings) -> Result<Exit, AppError> {
     };
     tracing::info!(event = "daemon_stopped", runs_cut, "daemon stopped");
     Ok(Exit::Done)
+}
+
+/// Answers over HTTP, if the settings say so.
+async fn serve_status(engine: &Engine) -> Result<Option<Serving>, AppError> {
+    let Some(settings) = &engine.config.server else { return Ok(None) };
+    let (board, metrics) = (Arc::clone(&engine.board), Arc::clone(&engine.metrics));
+    let shown = Shown { board, metrics, clock: engine.clock.clone() };
+    let context = "cannot listen where server.listen says";
+    let serving =
+        Serving::start(settings, shown).await.map_err(|source| AppError::System { context, source })?;
+    tracing::info!(event = "server_started", address = %serving.address(), "server listens");
+    Ok(Some(serving))
 }
 
 /// Looks the whole store file over once a week, beside the runs: damage that nobody notices spreads into
@@ -106,9 +123,24 @@ async fn members(engine: &Engine) -> Result<Vec<Member>, AppError> {
     Ok(members)
 }
 
+/// Does one turn, and shows what it came to.
 async fn serve_turn(engine: Arc<Engine>, turn: Turn, cancel: watch::Receiver<bool>) -> Ended {
     let connection = &engine.config.connections[turn.member_idx];
-    let mode = match turn.work {
+    let ended = do_turn(&engine, connection, turn.work, cancel).await;
+    if let Err(error) = engine.show(connection).await {
+        let (connection, error) = (&connection.name, error.to_text());
+        tracing::warn!(event = "status_unread", %connection, error, "status could not be read");
+    }
+    ended
+}
+
+async fn do_turn(
+    engine: &Engine,
+    connection: &Connection,
+    work: Work,
+    cancel: watch::Receiver<bool>,
+) -> Ended {
+    let mode = match work {
         Work::Run(mode) => mode,
         Work::Watch => {
             if let Err(error) = engine.look_at_keys(connection).await {

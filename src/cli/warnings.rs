@@ -3,14 +3,15 @@
 
 use chrono::{DateTime, Utc};
 use clap::Args;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::output::instant;
 use super::{Exit, Output};
 use crate::app::{self, AppError, Engine, Settings};
 use crate::clock::Clock;
+use crate::status::WarningStatus;
 use crate::store::{DeliveryRecord, WarningRecord};
-use crate::warning::{Ending, OpenWarning, span};
+use crate::warning::{Ending, span};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -19,31 +20,11 @@ pub(super) struct Arguments {
     all: bool,
 }
 
-/// An open warning, as `status` and `keys` show it too.
-#[derive(Debug, Serialize)]
-pub(super) struct OpenRow {
-    pub(super) warning_id: String,
-    connection: String,
-    event: &'static str,
-    subject: String,
-    severity: &'static str,
-    raised_at: DateTime<Utc>,
-    /// For how long it has been open.
-    age: String,
-    said_at: DateTime<Utc>,
-    said: u32,
-    message: String,
-    /// The facts of the log line (`key`, `expires`, `days_left`).
-    #[serde(serialize_with = "as_map")]
-    facts: Vec<(String, String)>,
-    action: String,
-}
-
 /// A warning with how it ended and who was told.
 #[derive(Debug, Serialize)]
 struct Told {
     #[serde(flatten)]
-    row: OpenRow,
+    row: WarningStatus,
     resolved_at: Option<DateTime<Utc>>,
     ending: Option<Ending>,
     deliveries: Vec<DeliveryRecord>,
@@ -61,45 +42,19 @@ async fn read(settings: &Settings, all: bool) -> Result<Vec<Told>, AppError> {
     let now = engine.clock.now();
     let told = |record: WarningRecord| {
         let WarningRecord { open, resolved_at, ending, deliveries } = record;
-        Told { row: OpenRow::of(open, resolved_at.unwrap_or(now)), resolved_at, ending, deliveries }
+        Told { row: WarningStatus::of(open, resolved_at.unwrap_or(now)), resolved_at, ending, deliveries }
     };
     Ok(engine.store.warning_records(all).await?.into_iter().map(told).collect())
 }
 
-impl OpenRow {
-    /// The warning as it stands at `now`, or stood when it ended.
-    pub(super) fn of(open: OpenWarning, now: DateTime<Utc>) -> Self {
-        let OpenWarning { warning, raised_at, said_at, said } = open;
-        Self {
-            warning_id: warning.id.to_string(),
-            connection: warning.id.connection.to_string(),
-            event: warning.id.event.as_str(),
-            subject: warning.id.subject,
-            severity: warning.severity.as_str(),
-            raised_at,
-            age: span(now - raised_at),
-            said_at,
-            said,
-            message: warning.message,
-            facts: warning.fields,
-            action: warning.action,
-        }
-    }
-}
-
-/// Facts as an object, in the order of the log line.
-fn as_map<S: Serializer>(facts: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(facts.iter().map(|(name, value)| (name, value)))
-}
-
 /// An open warning for people: what, since when, the facts, what to do.
-pub(super) fn open_text(row: &OpenRow) -> String {
-    let OpenRow { warning_id, severity, raised_at, age, message, .. } = row;
+pub(super) fn open_text(row: &WarningStatus) -> String {
+    let WarningStatus { warning_id, severity, raised_at, age, message, .. } = row;
     let since = instant(*raised_at);
     format!("{} {warning_id} since {since} ({age}): {message}\n{}", severity.to_uppercase(), below(row))
 }
 
-fn below(row: &OpenRow) -> String {
+fn below(row: &WarningStatus) -> String {
     let facts: Vec<String> = row.facts.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let facts = if facts.is_empty() { String::new() } else { format!("  {}\n", facts.join(" ")) };
     format!("{facts}  do: {}\n", row.action)
@@ -117,7 +72,7 @@ fn told_text(told: &Told, now: DateTime<Utc>) -> String {
     let mut text = match resolved_at {
         None => open_text(row),
         Some(end) => {
-            let OpenRow { warning_id, severity, raised_at, age, message, .. } = row;
+            let WarningStatus { warning_id, severity, raised_at, age, message, .. } = row;
             let (from, end) = (instant(*raised_at), instant(*end));
             let ended = ended(*ending);
             format!(

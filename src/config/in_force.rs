@@ -9,7 +9,7 @@ use toml::Value;
 
 use super::{
     Config, Connection, Daemon, Details, Email, History, HostLimits, Http, Limits, LogFormat, Login,
-    MeasureData, Network, Proxy, Target, Tls, Warnings, Way, address, values,
+    MeasureData, Network, Proxy, Publish, Server, Target, Tls, Warnings, Way, address, values,
 };
 use crate::key::{Key, SecretSource};
 use crate::kind::{Kind, Paging, catalogue};
@@ -19,10 +19,25 @@ impl Config {
     /// All settings in force, as TOML that parses back to the same settings.
     #[must_use]
     pub fn in_force(&self) -> String {
-        let Self { store_path, connections, host_limits, daemon, network, history, warnings, log } = self;
+        let Self {
+            store_path,
+            publish,
+            connections,
+            host_limits,
+            daemon,
+            network,
+            history,
+            warnings,
+            server,
+            log,
+        } = self;
         let mut page = Page::default();
         page.section("store.sqlite");
         page.path("path", store_path);
+        if let Some(Publish { path, every }) = publish {
+            page.path("publish", path);
+            page.duration("publish_every", *every);
+        }
         for connection in connections {
             page.connection(connection);
         }
@@ -31,6 +46,9 @@ impl Config {
         page.network(network);
         page.history(history);
         page.warnings(warnings);
+        if let Some(server) = server {
+            page.server(server);
+        }
         page.section("log");
         page.text("format", word(&LogFormat::WORDS, *log));
         page.kinds(connections);
@@ -204,6 +222,14 @@ impl Page {
         }
         self.text("from", from.as_ref());
         self.line("to", list(to.iter().map(AsRef::as_ref)));
+    }
+
+    fn server(&mut self, server: &Server) {
+        let Server { listen, hosts } = server;
+        self.section("server");
+        self.text("listen", &listen.to_string());
+        self.line("allow_public", !listen.ip().is_loopback());
+        self.line("hosts", list(hosts.iter().map(String::as_str)));
     }
 
     /// The kinds in use that are not as the catalogue has them.

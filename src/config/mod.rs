@@ -7,6 +7,7 @@ mod in_force;
 mod kinds;
 pub mod problems;
 mod raw;
+mod server;
 mod service;
 mod targets;
 mod values;
@@ -26,6 +27,7 @@ use crate::name::ConnectionName;
 use crate::schedule::Schedule;
 
 pub use crate::network::{Network, Proxy};
+pub use server::Server;
 pub use targets::{Email, Http, HttpFormat, Login, Target, Tls, Way};
 
 use problems::Problems;
@@ -36,6 +38,8 @@ use raw::{Faults, Section};
 pub struct Config {
     /// The SQLite file.
     pub store_path: PathBuf,
+    /// The copy for readers, if one is wanted.
+    pub publish: Option<Publish>,
     /// Connections in name order.
     pub connections: Vec<Connection>,
     /// Limits shared by all connections to one host.
@@ -48,6 +52,8 @@ pub struct Config {
     pub history: History,
     /// When people are told.
     pub warnings: Warnings,
+    /// The page and the metrics; `None`: not served.
+    pub server: Option<Server>,
     /// How log lines look.
     pub log: LogFormat,
 }
@@ -78,7 +84,7 @@ impl Config {
 
     fn read(mut root: Section<'_>, path: &Path) -> Option<Self> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let store_path = service::read_store(root.section("store"), folder);
+        let (store_path, publish) = service::read_store(root.section("store"), folder);
         let known = kinds::read(&mut root);
         let connections = connection::read_all(&mut root, &known, folder);
         let beside = store_path.as_deref().and_then(Path::parent);
@@ -90,8 +96,10 @@ impl Config {
             network: service::read_network(root.section("network"), folder),
             history: service::read_history(root.section("history")),
             warnings: service::read_warnings(root.section("warnings"), folder),
+            server: server::read(&mut root),
             log: service::read_log(root.section("log")),
             store_path: store_path?,
+            publish,
         })
     }
 }
@@ -215,6 +223,15 @@ pub struct Daemon {
     pub memory_max: u64,
     /// Where spools spill; beside the store by default.
     pub spool_dir: PathBuf,
+}
+
+/// `store.sqlite.publish`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publish {
+    /// The copy.
+    pub path: PathBuf,
+    /// The copy is made anew this often, at most.
+    pub every: Duration,
 }
 
 /// `[history]`

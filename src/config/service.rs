@@ -1,5 +1,5 @@
 //! The sections that are not about a connection: store, host limits, daemon, network, history,
-//! warnings, log.
+//! warnings, log; `server` has a file of its own.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,14 +7,29 @@ use std::time::Duration;
 use toml::Value;
 
 use super::raw::Section;
-use super::{Daemon, History, HostLimits, LogFormat, Network, Proxy, Warnings, address, targets, values};
+use super::{
+    Daemon, History, HostLimits, LogFormat, Network, Proxy, Publish, Warnings, address, targets, values,
+};
 
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> Option<PathBuf> {
+pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> (Option<PathBuf>, Option<Publish>) {
     let mut sqlite = section.section("sqlite");
     let cure = "write the file's path (for example \"/var/lib/clearpoint-sync/clearpoint.db\")";
-    sqlite.require("path", cure, |value| database_path(folder, value))
+    let path = sqlite.require("path", cure, |value| database_path(folder, value));
+    let every = sqlite.read("publish_every", values::duration("1m", "30d"));
+    let publish = sqlite.read("publish", |value| {
+        let copy = database_path(folder, value)?;
+        match path.as_ref() == Some(&copy) {
+            true => Err("is the store itself; name another file".to_owned()),
+            false => Ok(copy),
+        }
+    });
+    if publish.is_none() && every.is_some() {
+        sqlite.fault("publish_every", "stands without publish; write both, or neither");
+    }
+    (path, publish.map(|path| Publish { path, every: every.unwrap_or(HOUR) }))
 }
 
 /// SQLite would take some texts for something else than a file.

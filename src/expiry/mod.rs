@@ -88,6 +88,18 @@ pub fn lapses_at(expires: NaiveDate, zone: Tz) -> DateTime<Utc> {
         .map_or(midnight.and_utc(), |instant| instant.with_timezone(&Utc))
 }
 
+/// How far the server's clock is ahead of ours, by what an open `clock_skew` tells: days are counted by it.
+#[must_use]
+pub fn server_ahead(open: &[OpenWarning]) -> TimeDelta {
+    let skew = open.iter().map(|open| &open.warning).find(|warning| warning.id.event == Event::ClockSkew);
+    skew.and_then(|skew| {
+        let fact = |name: &str| skew.fields.iter().find(|(field, _)| field == name).map(|(_, value)| value);
+        let seconds = TimeDelta::try_seconds(fact("seconds")?.parse().ok()?)?;
+        Some(if fact("our_clock")? == "behind" { seconds } else { -seconds })
+    })
+    .unwrap_or_default()
+}
+
 /// How a key stands today, and the warning that holds, if any.
 #[must_use]
 pub fn judge(holder: &Holder<'_>, now: DateTime<Utc>) -> KeyOutlook {

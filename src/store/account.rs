@@ -13,6 +13,23 @@ use crate::kind::Kind;
 use crate::name::ConnectionName;
 
 impl Store {
+    /// Every connection the store knows, configured or not, in name order.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn connections(&self) -> Result<Vec<ConnectionName>, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.read("read the connections", |sql| {
+            let mut statement = sql.prepare_cached("SELECT name FROM connections ORDER BY name")?;
+            let mut rows = statement.query([])?;
+            let mut names = Vec::new();
+            while let Some(row) = rows.next()? {
+                names.push(ConnectionName::parse(row.get_ref(0)?.as_str()?)?);
+            }
+            Ok(names)
+        })
+    }
+
     /// The account that was accepted; `None` before the first one.
     ///
     /// # Errors

@@ -1,59 +1,50 @@
 //! The change log: every change is one row, written in the transaction that makes the change.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, Params, Row};
 
 use super::runs::word;
-use super::sqlite::{instant, text, unreadable};
+use super::sqlite::{Fault, instant, text, unreadable};
 use super::{Store, StoreError};
 use crate::element::ElementId;
 use crate::kind::KindName;
 use crate::name::ConnectionName;
 use crate::plan::Operation;
 use crate::run::RunId;
+use crate::status::ChangeStatus;
 use crate::tolerate::FieldChange;
-
-/// One row of the change log.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct ChangeRow {
-    /// Its place in the log.
-    pub sequence: i64,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Which kind.
-    pub kind: KindName,
-    /// Which element.
-    pub id: ElementId,
-    /// The element's name as it is now.
-    pub name: Option<String>,
-    /// What of it changed: `doc`, `detail` or `values`.
-    pub part: String,
-    /// What happened.
-    pub operation: Operation,
-    /// The fields that differ.
-    pub fields: Vec<String>,
-    /// What showed a removal.
-    pub evidence: Option<String>,
-}
 
 impl Store {
     /// The first `limit` changes that a run made, in order.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn changes(&self, run: RunId, limit: u32) -> Result<Vec<ChangeRow>, StoreError> {
+    pub async fn changes(&self, run: RunId, limit: u32) -> Result<Vec<ChangeStatus>, StoreError> {
         let Self::Sqlite(db) = self;
         db.read(format_args!("read what run {run} changed"), |sql| {
-            let mut statement = sql.prepare_cached(
-                "SELECT c.sequence, c.at, c.kind, c.id, e.name, c.part, c.operation, c.fields, c.evidence
-                 FROM changes AS c LEFT JOIN elements AS e
-                   ON e.kind = c.kind AND e.connection = c.connection AND e.id = c.id
-                 WHERE c.run = ?1 ORDER BY c.sequence LIMIT ?2",
-            )?;
-            let rows = statement.query_map((run.0, limit), change)?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            read(sql, "WHERE c.run = ?1 ORDER BY c.sequence LIMIT ?2", (run.0, limit))
         })
     }
+
+    /// The last `limit` changes of all connections, the newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn latest_changes(&self, limit: u32) -> Result<Vec<ChangeStatus>, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.read("read the latest changes", |sql| read(sql, "ORDER BY c.sequence DESC LIMIT ?1", [limit]))
+    }
+}
+
+fn read(sql: &Connection, which: &str, values: impl Params) -> Result<Vec<ChangeStatus>, Fault> {
+    let mut statement = sql.prepare_cached(&format!(
+        "SELECT c.sequence, c.at, c.kind, c.id, e.name, c.part, c.operation, c.fields, c.evidence, c.connection
+         FROM changes AS c LEFT JOIN elements AS e
+           ON e.kind = c.kind AND e.connection = c.connection AND e.id = c.id
+         {which}"
+    ))?;
+    let rows = statement.query_map(values, change)?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Who changes something, and when: the same for all rows of one commit.
@@ -148,11 +139,12 @@ pub(super) fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn change(row: &Row<'_>) -> rusqlite::Result<ChangeRow> {
+fn change(row: &Row<'_>) -> rusqlite::Result<ChangeStatus> {
     let fields = row.get_ref(7)?.as_str_or_null()?.map(serde_json::from_str).transpose();
-    Ok(ChangeRow {
+    Ok(ChangeStatus {
         sequence: row.get(0)?,
         at: instant(row.get_ref(1)?.as_str()?)?,
+        connection: row.get(9)?,
         kind: KindName::new(row.get_ref(2)?.as_str()?),
         id: ElementId(row.get(3)?),
         name: row.get(4)?,

@@ -47,11 +47,9 @@ use crate::snapshot::{Rejected, Snapshot};
 use crate::spool::Spool;
 
 pub use ages::KindAge;
-pub use changes::ChangeRow;
 pub use commit::Committed;
 pub use deliveries::{Again, Delivery, GivenUp, Waiting};
 pub use details::{Part, Read};
-pub use freshness::Freshness;
 pub use lock::{ConnectionLock, DaemonLock};
 pub use mapped_user::MappedUserLook;
 pub use memory::RejectedRow;
@@ -138,6 +136,13 @@ impl Store {
     /// [`StoreError::Unusable`] as for [`Store::open`], and when there is no file.
     pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::Sqlite(Arc::new(Sqlite::open_read_only(path)?)))
+    }
+
+    /// What the store takes on the disk, its write-ahead log included; 0 where that cannot be told.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let Self::Sqlite(db) = self;
+        db.bytes()
     }
 
     /// Makes a write and takes it back.

@@ -99,6 +99,14 @@ impl Sqlite {
         &self.path
     }
 
+    /// What the file and its write-ahead log take on the disk.
+    pub(super) fn bytes(&self) -> u64 {
+        let mut log = self.path.clone().into_os_string();
+        log.push("-wal");
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        bytes(&self.path) + bytes(Path::new(&log))
+    }
+
     /// Refuses to go on in a file that nobody can open any more: SQLite would write into it unheard.
     pub(super) fn refuse_removed(&self) -> Result<(), StoreError> {
         if identity(&self.path) == self.file {

@@ -21,12 +21,28 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn open_warnings(&self) -> Result<Vec<OpenWarning>, StoreError> {
+        self.read_open(None)
+    }
+
+    /// The open warnings of one connection, the most urgent first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn open_warnings_of(
+        &self,
+        connection: &ConnectionName,
+    ) -> Result<Vec<OpenWarning>, StoreError> {
+        self.read_open(Some(connection))
+    }
+
+    fn read_open(&self, connection: Option<&ConnectionName>) -> Result<Vec<OpenWarning>, StoreError> {
         let Self::Sqlite(db) = self;
         db.read("read the open warnings", |sql| {
             let mut statement = sql.prepare_cached(&format!(
-                "SELECT {COLUMNS} FROM warnings WHERE resolved_at IS NULL ORDER BY id"
+                "SELECT {COLUMNS} FROM warnings
+                 WHERE resolved_at IS NULL AND (?1 IS NULL OR connection = ?1) ORDER BY id"
             ))?;
-            let rows = statement.query_map([], open_warning)?;
+            let rows = statement.query_map([connection.map(ConnectionName::as_str)], open_warning)?;
             let mut open = rows.collect::<Result<Vec<_>, _>>()?;
             open.sort_by_key(|open| std::cmp::Reverse(open.warning.severity));
             Ok(open)

@@ -84,7 +84,7 @@ async fn freshness_claims_a_read_only_when_all_were_read() {
     assert_eq!(bench.one(query), "2026-03-01T12:01:00.000Z|2026-03-01T12:02:00.000Z|-");
     bench.values(&[Read { id: ElementId(1), document: None }]).await;
     assert_eq!(bench.one(query), "2026-03-01T12:01:00.000Z|2026-03-01T12:02:00.000Z|-");
-    let fresh = bench.store.freshness().await.unwrap();
+    let fresh = bench.store.freshness(None).await.unwrap();
     assert_eq!((fresh.len(), fresh[0].present, fresh[0].removed), (1, 2, 0));
     assert_eq!(fresh[0].values_as_of.as_deref(), Some("2026-03-01T12:02:00.000Z"));
 }
