@@ -61,6 +61,7 @@ pub mod telemetry;
 pub mod cycle;
 pub mod deliver;
 pub mod probe;
+pub mod publish;
 pub mod survey;
 pub mod watch;
 

@@ -6,6 +6,7 @@ mod engine;
 mod error;
 mod exit;
 mod pass;
+mod publishing;
 mod ring;
 mod showing;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use engine::Engine;
 pub use error::AppError;
 pub use exit::Exit;
 pub use pass::{Asker, Order, Passed};
+pub use publishing::keep_published;
 pub use ring::Ring;
 
 use crate::clock::Clock;

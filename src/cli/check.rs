@@ -11,9 +11,10 @@ use super::keys;
 use super::{Exit, Output};
 use crate::app::{self, AppError, Engine, Settings};
 use crate::clock::Clock;
-use crate::config::{Connection, Target};
+use crate::config::{Connection, Publish, Target};
 use crate::memory::KindMemory;
 use crate::notify;
+use crate::publish;
 use crate::pull::PullError;
 use crate::rotation::KeyStanding;
 use crate::run::Mode;
@@ -94,9 +95,19 @@ struct CheckedSchedule {
 #[derive(Debug, Serialize)]
 struct CheckedStore {
     path: String,
+    /// The copy for readers, if one is wanted.
+    publish: Option<CheckedCopy>,
     /// Whether the whole file was read.
     is_deep: bool,
     faults: Vec<String>,
+}
+
+/// The copy for readers, which is not made.
+#[derive(Debug, Serialize)]
+struct CheckedCopy {
+    path: String,
+    /// Why it cannot be made.
+    error: Option<String>,
 }
 
 pub(super) fn run(settings: Settings, arguments: &Arguments, out: &Output) -> Result<Exit, AppError> {
@@ -124,7 +135,11 @@ async fn check(settings: Settings, arguments: &Arguments) -> Result<(Checked, Ve
     }
     let path = engine.config.store_path.display().to_string();
     let config = settings.path.display().to_string();
-    let store = CheckedStore { path, is_deep: arguments.deep, faults };
+    let publish = settings.config.publish.as_ref().map(check_copy);
+    if publish.as_ref().is_some_and(|copy| copy.error.is_some()) {
+        exits.push(Exit::MustChange);
+    }
+    let store = CheckedStore { path, publish, is_deep: arguments.deep, faults };
     Ok((Checked { config, connections, keys, targets, store }, exits))
 }
 
@@ -307,7 +322,19 @@ fn to_text(checked: &Checked) -> String {
         [] => text += &format!("\nstore {}: writable\n", store.path),
         faults => text += &format!("\nstore {}: cannot be used\n  {}\n", store.path, faults.join("\n  ")),
     }
+    match &store.publish {
+        Some(CheckedCopy { path, error: None }) => text += &format!("copy {path}: can be made\n"),
+        Some(CheckedCopy { path, error: Some(error) }) => {
+            text += &format!("copy {path}: cannot be made\n  {error}\n");
+        }
+        None => {}
+    }
     text
+}
+
+fn check_copy(settings: &Publish) -> CheckedCopy {
+    let error = publish::refusal(settings);
+    CheckedCopy { path: settings.path.display().to_string(), error }
 }
 
 fn targets_to_text(targets: &[CheckedTarget]) -> String {

@@ -55,9 +55,11 @@ async fn serve(settings: Settings) -> Result<Exit, AppError> {
     let clock = engine.clock.clone();
     let deliveries = Deliveries::start(couriers, &clock, &engine.queued());
     let looking = tokio::spawn(look_over_store(Arc::clone(&engine)));
+    let publishing = tokio::spawn(app::keep_published(Arc::clone(&engine)));
     let pass = move |turn: Turn, cancel| serve_turn(Arc::clone(&engine), turn, cancel);
     let drained = daemon::serve(turns, &clock, &systemd, stops, pass).await;
     looking.abort();
+    publishing.abort();
     let runs_cut = match drained {
         Drained::Whole => {
             deliveries.end().await;

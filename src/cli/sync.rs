@@ -72,6 +72,11 @@ async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Sync
         synced.push(one);
         exits.push(exit);
     }
+    if let Err(error) = engine.publish().await {
+        let error = error.to_text();
+        tracing::error!(event = "publish_failed", error, "copy for readers is not made");
+        exits.push(Exit::Partial);
+    }
     tokio::select! {
         () = app::deliver_once(couriers, DELIVER_MAX) => {}
         () = stopped(cancel, &engine.clock) => {}

@@ -56,13 +56,14 @@ impl Store {
 }
 
 /// `clearpoint.db` → `clearpoint.db.daemon.lock`
-fn beside(store: &Path, what: &str) -> PathBuf {
+pub(super) fn beside(store: &Path, what: &str) -> PathBuf {
     let mut path = store.as_os_str().to_owned();
     path.push(format!(".{what}.lock"));
     path.into()
 }
 
-fn take(
+/// Takes the lock that this file is, for as long as it is open.
+pub(super) fn take(
     path: &Path,
     command: &str,
     now: DateTime<Utc>,

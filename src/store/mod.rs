@@ -21,6 +21,7 @@ mod mapped_user;
 mod memory;
 mod news;
 mod prune;
+mod publish;
 mod reads;
 mod runs;
 mod schema;
@@ -54,8 +55,9 @@ pub use lock::{ConnectionLock, DaemonLock};
 pub use mapped_user::MappedUserLook;
 pub use memory::RejectedRow;
 pub use news::NewField;
+pub use publish::Copy;
 pub use reads::ReadState;
-pub use sqlite::Sqlite;
+pub use sqlite::{Sqlite, folder_of};
 pub use values::{HELD_VALUES, ValuesDone};
 pub use warnings::{DeliveryRecord, WarningRecord};
 

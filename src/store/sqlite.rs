@@ -192,12 +192,13 @@ pub(super) fn unreadable(text: String) -> rusqlite::Error {
 }
 
 /// Runs work that waits for the disk without holding up the runtime's other tasks.
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     let is_multi = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread;
     if Handle::try_current().is_ok_and(is_multi) { tokio::task::block_in_place(work) } else { work() }
 }
 
-fn reader(path: &Path) -> rusqlite::Result<Connection> {
+/// A connection that never writes.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let sql = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -243,9 +244,15 @@ fn create(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// The folder that a file lies in.
+#[must_use]
+pub fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Locks and shared memory do not hold across machines, and a store that two machines write is lost.
 fn refuse_network(path: &Path) -> Result<(), StoreError> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = folder_of(path);
     let kind =
         rustix::fs::statfs(parent).ok().and_then(|found| network_file_system(i128::from(found.f_type)));
     match kind {

@@ -31,6 +31,7 @@ mod odd;
 mod office;
 mod probe;
 mod program;
+mod publish;
 mod receiver;
 mod refused;
 mod rotation;

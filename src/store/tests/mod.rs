@@ -4,6 +4,7 @@ mod account;
 mod changes;
 mod deliveries;
 mod file;
+mod publish;
 pub(crate) mod reading;
 mod records;
 mod singles;

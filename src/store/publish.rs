@@ -1,0 +1,141 @@
+//! A copy of the store for readers: one file that no program writes to, put in the old one's place whole
+//! or not at all.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OpenFlags};
+
+use super::sqlite::{Fault, blocking, folder_of, reader};
+use super::{Store, StoreError, lock};
+
+/// What a copy takes besides the pages of the store: its journal while it is made fit for readers.
+const ROOM_BESIDES: u64 = 1 << 20;
+
+/// A copy as it lies there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copy {
+    /// When it was made.
+    pub made_at: DateTime<Utc>,
+    /// The last change in it; changes are counted from 1 and never again.
+    pub sequence: i64,
+    /// What it takes on the disk.
+    pub bytes: u64,
+}
+
+impl Store {
+    /// The last change that the store has ever written down, also when that was forgotten since; 0: none.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn last_change(&self) -> Result<i64, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.read("read the last change", |sql| Ok(last_change(sql)?))
+    }
+
+    /// Puts a copy of the store at `to`, without what is of no use to readers: marks of keys, and messages
+    /// on their way. `None`: another process is at it.
+    ///
+    /// # Errors
+    /// There is no room, or the folder cannot be written: the old copy stays as it is.
+    pub async fn publish(&self, to: &Path, now: DateTime<Utc>) -> Result<Option<Copy>, StoreError> {
+        let Self::Sqlite(db) = self;
+        db.refuse_removed()?;
+        let lock = lock::beside(db.path(), "publish");
+        let _lock = match lock::take(&lock, "publish", now, |holder| holder.to_owned()) {
+            Err(StoreError::Busy(_)) => return Ok(None),
+            taken => taken?,
+        };
+        let draft = draft_beside(to);
+        let made = blocking(|| make(db.path(), &draft, to, now));
+        if made.is_err() {
+            // What is left of it would only take room; the next try begins anew either way.
+            let _ = fs::remove_file(&draft);
+        }
+        let context = || format!("cannot publish a copy at {}; the old one stays", to.display());
+        made.map(Some).map_err(|source| StoreError::Failed { context: context(), source })
+    }
+}
+
+impl Copy {
+    /// The copy that lies at `path`; `None`: nothing there, or nothing that can be read as one.
+    #[must_use]
+    pub fn at(path: &Path) -> Option<Self> {
+        let file = fs::metadata(path).ok()?;
+        let sequence = reader(path).and_then(|sql| last_change(&sql)).ok()?;
+        Some(Self { made_at: file.modified().ok()?.into(), sequence, bytes: file.len() })
+    }
+}
+
+fn make(store: &Path, draft: &Path, to: &Path, now: DateTime<Utc>) -> Result<Copy, Fault> {
+    let sql = Connection::open_with_flags(
+        store,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    refuse_without_room(&sql, draft)?;
+    remove_if_there(draft)?;
+    let name = draft.to_str().ok_or("its path is not UTF-8")?;
+    sql.execute("VACUUM INTO ?1", [name])?;
+    drop(sql);
+    let sequence = make_fit_for_readers(draft)?;
+    let mode = fs::metadata(to).map_or(0o640, |old| old.permissions().mode());
+    fs::set_permissions(draft, Permissions::from_mode(mode))?;
+    let file = File::open(draft)?;
+    file.set_modified(now.into())?;
+    file.sync_all()?;
+    let bytes = file.metadata()?.len();
+    fs::rename(draft, to)?;
+    File::open(folder_of(to))?.sync_all()?;
+    Ok(Copy { made_at: now, sequence, bytes })
+}
+
+/// Gives the last change in it.
+fn make_fit_for_readers(draft: &Path) -> rusqlite::Result<i64> {
+    let sql = Connection::open_with_flags(draft, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // A reader that may not write its folder could not open a file with a write-ahead log; and what is
+    // deleted leaves nothing behind.
+    sql.execute_batch(
+        "PRAGMA journal_mode = delete; PRAGMA secure_delete = on;
+         BEGIN; DELETE FROM key_states; DELETE FROM mark_key; DELETE FROM deliveries; COMMIT;",
+    )?;
+    last_change(&sql)
+}
+
+fn last_change(sql: &Connection) -> rusqlite::Result<i64> {
+    sql.query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'", [], |row| {
+        row.get(0)
+    })
+}
+
+/// Half a copy on a full disk would stop the store beside it too.
+fn refuse_without_room(sql: &Connection, draft: &Path) -> Result<(), Fault> {
+    let pragma = |name| sql.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+    let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+    let needed = pages * pragma("page_size")? + ROOM_BESIDES;
+    let folder = folder_of(draft);
+    let system = rustix::fs::statvfs(folder).map_err(io::Error::from)?;
+    let free = system.f_bavail * system.f_frsize;
+    if free < needed {
+        let (needed, free) = (needed.div_ceil(1_000_000), free / 1_000_000);
+        return Err(format!("{} has {free} MB free, and a copy needs {needed} MB", folder.display()).into());
+    }
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// `/srv/clearpoint.db` → `/srv/.clearpoint.db.draft`: beside it, so that putting it in place is one step.
+fn draft_beside(to: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(to.file_name().unwrap_or_default());
+    name.push(".draft");
+    to.with_file_name(name)
+}

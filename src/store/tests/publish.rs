@@ -1,0 +1,88 @@
+//! The copy for readers: whole, readable where nothing may be written, and without what is private.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::super::Copy;
+use super::*;
+use crate::key::{KeyMark, KeySlot, KeyState};
+
+/// The names of the objectives in a file.
+fn names(path: &std::path::Path) -> Vec<String> {
+    let sql = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let mut statement = sql.prepare("SELECT name FROM objectives ORDER BY name").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+async fn bench_with(name: &str) -> Bench {
+    let mut bench = Bench::new().await;
+    bench.sync_rows(&[&format!(r#"{{"objectId":1,"name":"{name}"}}"#)]).await;
+    bench
+}
+
+#[tokio::test]
+async fn a_copy_is_whole_and_replaced_whole() {
+    let mut bench = bench_with("Old").await;
+    let to = bench.dir.path().join("copy.db");
+    let first = bench.store.publish(&to, noon()).await.unwrap().unwrap();
+    assert_eq!(names(&to), ["Old"]);
+    assert_eq!(Copy::at(&to), Some(first));
+    fs::set_permissions(&to, Permissions::from_mode(0o644)).unwrap();
+    let reader = Connection::open_with_flags(&to, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+
+    bench.sync_rows(&[r#"{"objectId":1,"name":"New"}"#]).await;
+    let second = bench.store.publish(&to, noon() + TimeDelta::hours(1)).await.unwrap().unwrap();
+    assert_eq!((names(&to), second.sequence), (vec!["New".to_owned()], first.sequence + 1));
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o644, "the operator's mode is kept");
+    let still: String = reader.query_row("SELECT name FROM objectives", [], |row| row.get(0)).unwrap();
+    assert_eq!(still, "Old", "who had the old copy open goes on in it");
+    assert_eq!(bench.store.last_change().await.unwrap(), second.sequence);
+}
+
+#[tokio::test]
+async fn a_copy_is_one_file_that_nobody_needs_to_write() {
+    let bench = bench_with("Lead time").await;
+    let folder = bench.dir.path().join("readers");
+    fs::create_dir(&folder).unwrap();
+    bench.store.publish(&folder.join("copy.db"), noon()).await.unwrap();
+    let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(files, ["copy.db"]);
+    let header = fs::read(folder.join("copy.db")).unwrap();
+    assert_eq!(header[18..20], [1, 1], "no write-ahead log");
+}
+
+#[tokio::test]
+async fn marks_of_keys_are_not_in_a_copy() {
+    let bench = bench_with("Lead time").await;
+    let mark_key = bench.store.mark_key().await.unwrap();
+    let doubt = Some("a doubt that is nobody's business".to_owned());
+    let state = KeyState { mark: KeyMark(7), asked_at: noon(), refusal: None, doubt };
+    bench.store.remember_key(&city(), KeySlot::Key, &state).await.unwrap();
+    let to = bench.dir.path().join("copy.db");
+    bench.store.publish(&to, noon()).await.unwrap();
+    let bytes = fs::read(&to).unwrap();
+    for private in [mark_key.as_slice(), b"nobody's business"] {
+        assert!(!bytes.windows(private.len()).any(|window| window == private));
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_cannot_be_made_leaves_the_old_one() {
+    let mut bench = bench_with("Old").await;
+    let folder = bench.dir.path().join("readers");
+    fs::create_dir(&folder).unwrap();
+    let to = folder.join("copy.db");
+    bench.store.publish(&to, noon()).await.unwrap();
+    bench.sync_rows(&[r#"{"objectId":1,"name":"New"}"#]).await;
+    // Nothing can be made where a folder stands in the way.
+    fs::create_dir_all(folder.join(".copy.db.draft/in-the-way")).unwrap();
+    let error = bench.store.publish(&to, noon()).await.unwrap_err();
+    assert!(error.to_string().contains("copy.db; the old one stays"), "{error}");
+    assert_eq!(names(&to), ["Old"]);
+
+    let nowhere = bench.dir.path().join("nowhere/copy.db");
+    assert!(bench.store.publish(&nowhere, noon()).await.is_err());
+    assert_eq!(Copy::at(&nowhere), None);
+}
