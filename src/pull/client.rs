@@ -14,11 +14,13 @@ use crate::element::ElementId;
 use crate::https::ClientError;
 use crate::key::KeyPair;
 use crate::kind::Kind;
-use crate::pull::hosts::{Host, Hosts, Limiter};
+use crate::name::ConnectionName;
+use crate::pull::hosts::{Host, Hosts};
 use crate::pull::keyring::Keyring;
 pub use crate::pull::keyring::{Contender, Heard, Reread, Word};
+use crate::pull::limiter::{Limiter, Ticket};
 use crate::pull::query::{At, Query};
-use crate::pull::room::Room;
+use crate::pull::room::{Need, Room};
 use crate::pull::transport::{Answer, Failure, NoAnswer, Transport};
 use crate::pull::{Ask, Door, PullError, Pulled, Single, Source, door, incremental, pages, reads, users};
 use crate::retry;
@@ -43,6 +45,7 @@ pub struct Tools {
 /// ClearPoint over HTTP, as one connection's mapped user sees it.
 #[derive(Debug)]
 pub struct Client {
+    name: ConnectionName,
     transport: Transport,
     pub(super) keyring: Keyring,
     host: Arc<Host>,
@@ -113,6 +116,7 @@ impl Client {
         let Tools { keys, hosts, budget, spool_dir, clock } = tools;
         let limits = &connection.limits;
         Ok(Self {
+            name: connection.name.clone(),
             transport: Transport::new(connection, network)?,
             keyring: Keyring::new(keys),
             host: hosts.host(&connection.base_url),
@@ -176,12 +180,10 @@ impl Client {
     /// Asks until an answer comes that is not transient, or it has been tried as often as is polite.
     /// Waits for memory, so the caller must hold no other answer.
     pub(super) async fn ask(&self, request: &Request, tries: &Tries) -> Result<Answer, PullError> {
-        let room = Room::some(&self.budget).await;
-        if let Some(answer) = self.ask_within(room, request, tries).await? {
+        if let Some(answer) = self.ask_within(Need::Most, request, tries).await? {
             return Ok(answer);
         }
-        let room = Room::largest(&self.budget).await;
-        let answer = self.ask_within(room, request, tries).await?;
+        let answer = self.ask_within(Need::Largest, request, tries).await?;
         Ok(answer.expect("the largest room holds every body that is read"))
     }
 
@@ -191,15 +193,16 @@ impl Client {
         request: &Request,
         tries: &Tries,
     ) -> Result<Option<Answer>, PullError> {
-        match Room::now(&self.budget) {
-            Some(room) => self.ask_within(room, request, tries).await,
-            None => Ok(None),
+        // Else it would only use up leave that others wait for.
+        if Room::now(&self.budget, Need::Ahead).is_none() {
+            return Ok(None);
         }
+        self.ask_within(Need::Ahead, request, tries).await
     }
 
     async fn ask_within(
         &self,
-        mut room: Room,
+        need: Need,
         request: &Request,
         tries: &Tries,
     ) -> Result<Option<Answer>, PullError> {
@@ -209,7 +212,7 @@ impl Client {
             attempt += 1;
             self.ready(request).await?;
             let (generation, pair) = self.keyring.current().map_err(PullError::Refused)?;
-            let failure = match self.send(request, &pair, &mut room, tries).await {
+            let failure = match self.send(request, &pair, need, tries).await {
                 Err(NoAnswer::NoRoom) => return Ok(None),
                 Err(NoAnswer::Failure(failure)) => failure,
                 Ok(answer) => {
@@ -222,7 +225,7 @@ impl Client {
                         Some(failure) => failure,
                         None => {
                             self.keyring.accept(generation);
-                            return Ok(Some(Answer { _room: Some(room), ..answer }));
+                            return Ok(Some(answer));
                         }
                     }
                 }
@@ -252,11 +255,10 @@ impl Client {
         &self,
         request: &Request,
         pair: &KeyPair,
-        room: &mut Room,
+        need: Need,
         tries: &Tries,
     ) -> Result<Answer, NoAnswer> {
-        let _ours = self.limiter.enter(&self.clock).await;
-        let _all = self.host.limiter.enter(&self.clock).await;
+        let (room, _leave) = self.leave(need).await.ok_or(NoAnswer::NoRoom)?;
         tries.sent.fetch_add(1, Ordering::Relaxed);
         let answer = self.transport.send(request.method.clone(), request.url.clone(), pair, room).await?;
         tracing::debug!(subject = request.subject, status = answer.status.as_u16(), "answered");
@@ -269,6 +271,22 @@ impl Client {
             self.host.limiter.raise();
         }
         Ok(answer)
+    }
+
+    /// Leave to send, and room for what comes. Leave first: whoever waits for a slow server must not keep
+    /// memory from others. Where there is none it is waited for with empty hands.
+    async fn leave(&self, need: Need) -> Option<(Room, [Ticket<'_>; 2])> {
+        let mut room = None;
+        loop {
+            let ours = self.limiter.enter(&self.name, &self.clock).await;
+            let all = self.host.limiter.enter(&self.name, &self.clock).await;
+            match room.take().or_else(|| Room::now(&self.budget, need)) {
+                Some(room) => return Some((room, [ours, all])),
+                None if need == Need::Ahead => return None,
+                None => drop((ours, all)),
+            }
+            room = Some(Room::wait(&self.budget, need).await);
+        }
     }
 
     /// The key was refused: it gets its second chance, once a request.

@@ -7,6 +7,7 @@ mod gather;
 pub mod hosts;
 mod incremental;
 mod keyring;
+mod limiter;
 mod listing;
 mod page;
 mod pages;

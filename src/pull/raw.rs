@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::key::KeyPair;
 use crate::pull::client::{Client, Request, Tries, Where};
-use crate::pull::room::Room;
+use crate::pull::room::Need;
 use crate::pull::transport::{Answer, NoAnswer};
 use crate::pull::{PullError, door, page};
 
@@ -108,8 +108,7 @@ impl Raw<'_> {
     }
 
     async fn once(&self, request: &Request, pair: &KeyPair) -> Result<RawAnswer, PullError> {
-        let mut room = Room::largest(&self.client.budget).await;
-        match self.client.send(request, pair, &mut room, &self.tries).await {
+        match self.client.send(request, pair, Need::Largest, &self.tries).await {
             Ok(answer) => Ok(self.whole(&answer, &request.url)),
             Err(NoAnswer::NoRoom) => unreachable!("the largest room holds every body that is read"),
             Err(NoAnswer::Failure(failure)) => {

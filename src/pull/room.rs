@@ -1,8 +1,8 @@
-//! Memory for one body: taken from the budget of all runs before a request is sent, grown while the
-//! body comes, given back when the answer has been read.
+//! Memory for one body: taken from the budget of all runs when a request is sent, grown while the body
+//! comes, given back when the answer has been read.
 //!
 //! Who waits for room must hold none: so a request that is sent ahead of its turn takes only what is
-//! free.
+//! free. And who waits for leave to send holds none either, unless memory is short.
 
 use crate::spool::{Budget, Reservation};
 
@@ -19,24 +19,37 @@ pub(super) struct Room {
     budget: Budget,
 }
 
+/// The room that a request needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// For most bodies, if there is any now.
+    Ahead,
+    /// For most bodies.
+    Most,
+    /// For every body.
+    Largest,
+}
+
+impl Need {
+    fn bytes(self) -> usize {
+        match self {
+            Self::Ahead | Self::Most => FIRST_BYTES,
+            Self::Largest => BODY_BYTES_MAX,
+        }
+    }
+}
+
 impl Room {
-    /// Room for most bodies, if there is any now.
-    pub(super) fn now(budget: &Budget) -> Option<Self> {
-        let reservation = budget.try_reserve(FIRST_BYTES as u64)?;
-        Some(Self { bytes: FIRST_BYTES, reserved: vec![reservation], budget: budget.clone() })
+    /// The room that is needed, if there is that much now.
+    pub(super) fn now(budget: &Budget, need: Need) -> Option<Self> {
+        let bytes = need.bytes();
+        let reservation = budget.try_reserve(bytes as u64)?;
+        Some(Self { bytes, reserved: vec![reservation], budget: budget.clone() })
     }
 
-    /// Room for most bodies, as soon as there is some.
-    pub(super) async fn some(budget: &Budget) -> Self {
-        Self::of(budget, FIRST_BYTES).await
-    }
-
-    /// Room for every body, as soon as there is that much.
-    pub(super) async fn largest(budget: &Budget) -> Self {
-        Self::of(budget, BODY_BYTES_MAX).await
-    }
-
-    async fn of(budget: &Budget, bytes: usize) -> Self {
+    /// The same, as soon as there is that much.
+    pub(super) async fn wait(budget: &Budget, need: Need) -> Self {
+        let bytes = need.bytes();
         let reservation = budget.reserve(bytes as u64).await;
         Self { bytes, reserved: vec![reservation], budget: budget.clone() }
     }

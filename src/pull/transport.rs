@@ -99,7 +99,7 @@ impl Transport {
         method: Method,
         url: Url,
         keys: &KeyPair,
-        room: &mut Room,
+        mut room: Room,
     ) -> Result<Answer, NoAnswer> {
         let here = url.clone();
         let request = self.http.request(method, url).headers(headers(keys)?);
@@ -116,8 +116,8 @@ impl Transport {
             location: text(&LOCATION).and_then(|to| here.join(&to).ok()),
             content_type: text(&CONTENT_TYPE),
             rate_limits: rate_limits(response.headers()),
-            body: self.body(response, room).await?,
-            _room: None,
+            body: self.body(response, &mut room).await?,
+            _room: Some(room),
         })
     }
 

@@ -25,6 +25,7 @@ mod failures;
 mod filters;
 mod gather;
 mod keys;
+mod limiter;
 mod listing;
 mod network;
 mod tls;
