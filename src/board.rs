@@ -73,9 +73,14 @@ impl Board {
         }
     }
 
-    /// How the store stands.
-    pub fn show_store(&self, store: StoreStatus) {
-        self.shown().store = store;
+    /// What the store takes on the disk.
+    pub fn show_bytes(&self, bytes: u64) {
+        self.shown().store.bytes = bytes;
+    }
+
+    /// Why the store cannot be used now; `None`: it can.
+    pub fn show_unreachable(&self, unreachable: Option<String>) {
+        self.shown().store.unreachable = unreachable;
     }
 
     /// How a connection stands, and what is open for it.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{AppError, Engine};
-use crate::config::Config;
 use crate::deliver::Courier;
 use crate::notify::Notifier;
 use crate::watch;
@@ -22,8 +21,8 @@ impl Engine {
     /// # Errors
     /// The store cannot be used.
     pub async fn retire_warnings(&self) -> Result<(), AppError> {
-        let Config { warnings, connections, .. } = &self.config;
-        watch::retire(&self.store, &warnings.targets, connections, self.clock.now()).await?;
+        let targets = &self.warnings().targets;
+        watch::retire(&self.store, targets, &self.config.connections, self.clock.now()).await?;
         Ok(())
     }
 

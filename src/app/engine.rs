@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use tokio::sync::watch;
 
 use super::AppError;
 use crate::board::Board;
 use crate::clock::Clock;
-use crate::config::{Config, Connection};
-use crate::key::KeyPair;
+use crate::config::{Config, Connection, Warnings};
 use crate::metrics::Metrics;
 use crate::name::ConnectionName;
 use crate::pull::client::{Client, Contender, Tools};
@@ -34,7 +34,10 @@ pub struct Engine {
     hosts: Arc<Hosts>,
     budget: Budget,
     /// Counts up when there may be something new for the targets.
-    queued: tokio::sync::watch::Sender<u64>,
+    queued: watch::Sender<u64>,
+    /// How people are told now: of runs that began under older settings too, for the targets change at
+    /// once.
+    warnings: watch::Sender<Arc<Warnings>>,
     /// Where the empty store of a command that only looks stands.
     _scratch: Option<TempDir>,
 }
@@ -75,6 +78,7 @@ impl Engine {
     fn with_store(config: Config, store: Store, clock: Clock) -> Self {
         let hosts = Arc::new(Hosts::new(config.host_limits.clone()));
         let budget = Budget::new(config.daemon.memory_max);
+        let warnings = watch::Sender::new(Arc::new(config.warnings.clone()));
         Self {
             config,
             store,
@@ -83,14 +87,51 @@ impl Engine {
             metrics: Arc::default(),
             hosts,
             budget,
-            queued: tokio::sync::watch::Sender::new(0),
+            queued: watch::Sender::new(0),
+            warnings,
             _scratch: None,
         }
     }
 
+    /// An engine under other settings that shares all else: the store, what hosts asked for, the memory.
+    /// Those that differ in what [`Settings::refuse_fixed`](super::Settings::refuse_fixed) names take a
+    /// new process.
+    #[must_use]
+    pub fn with_config(&self, config: Config) -> Self {
+        Self {
+            config,
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            board: Arc::clone(&self.board),
+            metrics: Arc::clone(&self.metrics),
+            hosts: Arc::clone(&self.hosts),
+            budget: self.budget.clone(),
+            queued: self.queued.clone(),
+            warnings: self.warnings.clone(),
+            _scratch: None,
+        }
+    }
+
+    /// Puts in force, also for runs under way, what of this engine's settings is shared by all.
+    pub fn put_in_force(&self) {
+        self.hosts.set_limits(&self.config.host_limits);
+        self.warnings.send_replace(Arc::new(self.config.warnings.clone()));
+    }
+
+    /// How people are told now.
+    pub(super) fn warnings(&self) -> Arc<Warnings> {
+        Arc::clone(&self.warnings.borrow())
+    }
+
+    /// A connection by its name.
+    #[must_use]
+    pub fn connection(&self, name: &ConnectionName) -> Option<&Connection> {
+        self.config.connections.iter().find(|known| known.name == *name)
+    }
+
     /// Changes when there may be something new for the targets.
     #[must_use]
-    pub fn queued(&self) -> tokio::sync::watch::Receiver<u64> {
+    pub fn queued(&self) -> watch::Receiver<u64> {
         self.queued.subscribe()
     }
 
@@ -115,32 +156,6 @@ impl Engine {
                 tracing::warn!(event = "secret_exposed", target = %target.name, text, "secret lies open");
             }
         }
-    }
-
-    /// Refuses settings in which two connections hold the same access key: both would pull one account. A
-    /// key that cannot be read is told when its connection is asked, and so is one that is in both places
-    /// of one connection.
-    ///
-    /// # Errors
-    /// [`AppError::Usage`] names both connections.
-    pub fn refuse_shared_keys(&self) -> Result<(), AppError> {
-        let mut seen: Vec<(&ConnectionName, KeyPair)> = Vec::new();
-        for connection in &self.config.connections {
-            let name = &connection.name;
-            for key in connection.keys() {
-                let Ok(pair) = KeyPair::read(name, key) else { continue };
-                let is_shared = |(other, known): &&(&ConnectionName, KeyPair)| {
-                    *other != name && pair.shares_access_key(known)
-                };
-                if let Some((other, _)) = seen.iter().find(is_shared) {
-                    return Err(AppError::Usage(format!(
-                        "connections {other} and {name} hold the same access key; keep one of them"
-                    )));
-                }
-                seen.push((name, pair));
-            }
-        }
-        Ok(())
     }
 
     /// The connections a call names: one, or all.

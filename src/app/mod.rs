@@ -8,12 +8,12 @@ mod exit;
 mod pass;
 mod publishing;
 mod ring;
+mod settings;
 mod showing;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 
@@ -24,36 +24,9 @@ pub use exit::Exit;
 pub use pass::{Asker, Order, Passed};
 pub use publishing::keep_published;
 pub use ring::Ring;
+pub use settings::{Settings, refuse_shared_keys, store_path};
 
-use crate::clock::Clock;
-use crate::config::Config;
 use crate::daemon;
-use crate::telemetry;
-
-/// Checked settings and the file they came from.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// The file.
-    pub path: PathBuf,
-    /// What it says.
-    pub config: Config,
-}
-
-impl Settings {
-    /// Reads and checks the file, and starts logging as it says.
-    ///
-    /// # Errors
-    /// [`AppError::Unreadable`] or [`AppError::Config`]: a person must change something.
-    pub fn load(path: &Path, log: &str) -> Result<Self, AppError> {
-        let unreadable = |source| AppError::Unreadable { path: path.to_owned(), source };
-        // Absolute, so that what `config` prints means the same wherever it is kept.
-        let path = std::path::absolute(path).map_err(unreadable)?;
-        let text = std::fs::read_to_string(&path).map_err(unreadable)?;
-        let config = Config::parse(&text, &path)?;
-        telemetry::init(config.log, log, Clock::System)?;
-        Ok(Self { path, config })
-    }
-}
 
 /// Runs a command's asynchronous part to its end.
 ///
@@ -65,7 +38,10 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, AppError> {
         .enable_all()
         .build()
         .map_err(|source| AppError::System { context: "cannot start the runtime", source })?;
-    Ok(runtime.block_on(work))
+    let done = runtime.block_on(work);
+    // What is still under way was cut off on purpose; a write that hangs must not hold up the end.
+    runtime.shutdown_background();
+    Ok(done)
 }
 
 /// A receiver that turns true at SIGTERM or SIGINT: what runs then ends at its next safe point.
@@ -74,7 +50,7 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, AppError> {
 /// The signals cannot be registered.
 pub fn cancel_on_signal() -> Result<watch::Receiver<bool>, AppError> {
     let context = "cannot register signals";
-    let mut stops = daemon::listen().map_err(|source| AppError::System { context, source })?;
+    let mut stops = daemon::stops().map_err(|source| AppError::System { context, source })?;
     let (cancel, receiver) = watch::channel(false);
     tokio::spawn(async move {
         if stops.wait_for(|stops| *stops > 0).await.is_ok() {

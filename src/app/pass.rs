@@ -195,8 +195,7 @@ impl Engine {
         }
         let ahead = self.ahead(connection, report).await?;
         let found = Found { hold, examined, leads: ring.leads(), still_works: ring.still_works(), ahead };
-        let standing =
-            watch::tell(&self.store, &self.clock, &self.config.warnings, connection, found).await?;
+        let standing = watch::tell(&self.store, &self.clock, &self.warnings(), connection, found).await?;
         self.note_queued();
         Ok(standing)
     }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::{AppError, Engine};
 use crate::publish;
 use crate::quiet::Quiet;
@@ -23,10 +25,12 @@ impl Engine {
     }
 }
 
-/// Keeps the copy in step with the store, beside the runs, for as long as it is let.
-pub async fn keep_published(engine: Arc<Engine>) {
+/// Keeps the copy in step with the store, beside the runs and under the settings in force, for as long as
+/// it is let.
+pub async fn keep_published(current: watch::Receiver<Arc<Engine>>) {
     let mut quiet = Quiet::default();
     loop {
+        let engine = Arc::clone(&current.borrow());
         let (tried, now) = (engine.publish().await, engine.clock.now());
         match tried {
             Ok(()) => {

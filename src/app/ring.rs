@@ -270,8 +270,7 @@ impl Engine {
         let ahead = skew::known(&self.store, &connection.name).await?;
         let (leads, still_works) = (ring.leads(), ring.still_works());
         let found = Found { hold: &hold, examined: &examined, leads, still_works, ahead };
-        let standing =
-            watch::tell(&self.store, &self.clock, &self.config.warnings, connection, found).await?;
+        let standing = watch::tell(&self.store, &self.clock, &self.warnings(), connection, found).await?;
         self.note_queued();
         Ok(standing)
     }

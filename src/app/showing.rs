@@ -3,7 +3,6 @@
 use super::{AppError, Engine};
 use crate::config::Connection;
 use crate::name::ConnectionName;
-use crate::status::StoreStatus;
 use crate::survey;
 
 /// So many of the latest changes are shown.
@@ -37,7 +36,7 @@ impl Engine {
 
     async fn show_store(&self) -> Result<(), AppError> {
         self.board.show_changes(self.store.latest_changes(CHANGES_SHOWN).await?);
-        self.board.show_store(StoreStatus { bytes: self.store.bytes(), unreachable: None });
+        self.board.show_bytes(self.store.bytes());
         Ok(())
     }
 }

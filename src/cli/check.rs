@@ -118,7 +118,7 @@ pub(super) fn run(settings: Settings, arguments: &Arguments, out: &Output) -> Re
 
 async fn check(settings: Settings, arguments: &Arguments) -> Result<(Checked, Vec<Exit>), AppError> {
     let (engine, mut exits, mut faults) = open(&settings, arguments.deep).await?;
-    if let Err(error) = engine.refuse_shared_keys() {
+    if let Err(error) = app::refuse_shared_keys(&engine.config) {
         exits.push(error.exit());
         faults.push(error.to_text());
     }

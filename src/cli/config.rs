@@ -1,11 +1,23 @@
-//! `config`: the settings in force, secrets as their sources.
+//! `config`: the settings in force, secrets as their sources; or only whether they are good.
 
+use clap::Args;
 use toml::Value;
 
 use super::{Exit, Output};
 use crate::app::{AppError, Settings};
 
-pub(super) fn run(settings: &Settings, out: &Output) -> Result<Exit, AppError> {
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Print nothing when the settings are good, else every fault, and exit 2
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &Output) -> Result<Exit, AppError> {
+    if arguments.check {
+        settings.check()?;
+        return Ok(Exit::Done);
+    }
     let text = settings.config.in_force();
     let value: toml::Table = text.parse().expect("settings in force are TOML");
     out.result(&json(value.into()), || text)?;

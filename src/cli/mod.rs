@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod cost;
 mod demo;
+mod health;
 mod keys;
 mod notify_test;
 mod output;
@@ -84,8 +85,10 @@ enum Command {
     NotifyTest(notify_test::Arguments),
     /// Accept a changed account, or let held removals go
     Release(release::Arguments),
-    /// Print the settings in force, secrets as their sources
-    Config,
+    /// Print the settings in force, secrets as their sources; or only check them
+    Config(config::Arguments),
+    /// Tell whether the daemon turns: exit 0 if so, 1 with the reason if not
+    Health,
     /// Show the whole program at work on a simulated account; needs nothing
     Demo,
 }
@@ -106,12 +109,15 @@ impl Cli {
 
     fn dispatch(self, out: &Output) -> Result<Exit, AppError> {
         let Self { globals, command } = self;
-        if matches!(command, Command::Demo) {
-            return demo::run(out);
+        match command {
+            Command::Demo => return demo::run(out),
+            Command::Health => return health::run(&globals.config, out),
+            // Registers its signals before it reads anything.
+            Command::Run => return run::run(&globals.config, &globals.log),
+            _ => {}
         }
         let settings = Settings::load(&globals.config, &globals.log)?;
         match command {
-            Command::Run => run::run(settings),
             Command::Sync(arguments) => sync::run(settings, &arguments, out),
             Command::Plan(arguments) => plan::run(settings, &arguments, out),
             Command::Check(arguments) => check::run(settings, &arguments, out),
@@ -121,8 +127,8 @@ impl Cli {
             Command::Warnings(arguments) => warnings::run(&settings, &arguments, out),
             Command::NotifyTest(arguments) => notify_test::run(&settings, &arguments, out),
             Command::Release(arguments) => release::run(&settings, &arguments, out),
-            Command::Config => config::run(&settings, out),
-            Command::Demo => unreachable!("handled above: it needs no settings"),
+            Command::Config(arguments) => config::run(&settings, &arguments, out),
+            Command::Demo | Command::Health | Command::Run => unreachable!("handled above"),
         }
     }
 }

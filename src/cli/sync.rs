@@ -61,7 +61,7 @@ pub(super) fn run(settings: Settings, arguments: &Arguments, out: &Output) -> Re
 
 async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Synced>, Exit), AppError> {
     let engine = Engine::open(settings.config, Clock::System).await?;
-    engine.refuse_shared_keys()?;
+    app::refuse_shared_keys(&engine.config)?;
     engine.look_at_secrets();
     let cancel = app::cancel_on_signal()?;
     let couriers = engine.couriers().await?;

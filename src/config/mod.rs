@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono_tz::Tz;
+use serde::Deserialize as _;
 use url::Url;
 
 use crate::key::Key;
@@ -79,6 +80,22 @@ impl Config {
         match config {
             Some(config) if faults.is_empty() => Ok(config),
             _ => Err(Problems::new(path, faults)),
+        }
+    }
+
+    /// Where the store lies by the text of the file at `path`, whatever else is wrong with it.
+    ///
+    /// # Errors
+    /// Every fault of the file: one of them is about this.
+    pub fn store_path(text: &str, path: &Path) -> Result<PathBuf, Problems> {
+        let (table, _) = toml::de::DeTable::parse_recoverable(text.strip_prefix('\u{feff}').unwrap_or(text));
+        let table = toml::Table::deserialize(toml::de::Deserializer::from(table)).unwrap_or_default();
+        let faults = Faults::default();
+        let mut root = Section::root(table, &faults);
+        let folder = path.parent().unwrap_or(Path::new(""));
+        match service::read_store(root.section("store"), folder).0 {
+            Some(store_path) => Ok(store_path),
+            None => Self::parse(text, path).map(|config| config.store_path),
         }
     }
 

@@ -21,23 +21,37 @@ pub struct Deliveries {
     tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
     clock: Clock,
+    queued: watch::Receiver<u64>,
 }
 
 impl Deliveries {
     /// Sends the couriers on their ways. `queued` changes when there may be something new to deliver.
     #[must_use]
     pub fn start(couriers: Vec<Courier>, clock: &Clock, queued: &watch::Receiver<u64>) -> Self {
-        let stop = watch::Sender::new(false);
-        let mut tasks = JoinSet::new();
+        let (stop, clock) = (watch::Sender::new(false), clock.clone());
+        let mut deliveries = Self { tasks: JoinSet::new(), stop, clock, queued: queued.clone() };
+        deliveries.send(couriers);
+        deliveries
+    }
+
+    /// Sends others in the place of those under way, who end their round first. What they cannot take any
+    /// more waits in the store for the others.
+    pub async fn replace(&mut self, couriers: Vec<Courier>) {
+        self.end().await;
+        self.stop.send_replace(false);
+        self.send(couriers);
+    }
+
+    fn send(&mut self, couriers: Vec<Courier>) {
         for courier in couriers {
-            tasks.spawn(serve(courier, clock.clone(), queued.clone(), stop.subscribe()));
+            let (clock, queued) = (self.clock.clone(), self.queued.clone());
+            self.tasks.spawn(serve(courier, clock, queued, self.stop.subscribe()));
         }
-        Self { tasks, stop, clock: clock.clone() }
     }
 
     /// Lets each courier make one last round, all at once and for a few seconds; what is left waits in
     /// the store for the next process.
-    pub async fn end(mut self) {
+    pub async fn end(&mut self) {
         self.stop.send_replace(true);
         let all_home = async { while self.tasks.join_next().await.is_some() {} };
         tokio::select! {

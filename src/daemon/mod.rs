@@ -5,7 +5,10 @@
 //! line.
 
 mod deliveries;
+mod seat;
 mod signals;
+mod signs;
+mod store_watch;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -18,13 +21,15 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::clock::Clock;
+use crate::name::ConnectionName;
 use crate::quiet::Quiet;
 use crate::run::Outcome;
-use crate::systemd::Systemd;
 
 pub use deliveries::Deliveries;
-pub use signals::listen;
-pub use turns::{Ended, Member, Skipped, Turn, Turns, Work};
+pub use signals::{reloads, stops};
+pub use signs::Signs;
+pub use store_watch::watch_store;
+pub use turns::{Ended, Member, Seating, Skipped, Turn, Turns, Work};
 
 /// The wait is worked out anew from the wall clock at least this often, so that suspend and clock
 /// steps are noticed.
@@ -42,47 +47,45 @@ pub enum Drained {
     Cut(usize),
 }
 
+/// What the loop is told while it turns.
+#[derive(Debug)]
+pub struct Orders {
+    /// Counts the requests to stop: the first drains, the second ends at once.
+    pub stops: watch::Receiver<u32>,
+    /// Changes when others are to be served.
+    pub seating: watch::Receiver<Option<Seating>>,
+}
+
 /// Serves the connections until asked to stop.
 ///
-/// `pass` does one turn. Its receiver turns true when the daemon is asked to stop: the run then ends
-/// at its next safe point. `stops` counts the requests: the first drains, the second ends at once.
-pub async fn serve<P, F>(
-    turns: Turns,
-    clock: &Clock,
-    systemd: &Systemd,
-    mut stops: watch::Receiver<u32>,
-    pass: P,
-) -> Drained
+/// `pass` does one turn. Its receiver turns true when the turn is to end at its next safe point: the
+/// daemon is asked to stop, or the connection was taken out of the configuration.
+pub async fn serve<P, F>(turns: Turns, clock: &Clock, signs: &mut Signs, orders: Orders, pass: P) -> Drained
 where
     P: Fn(Turn, watch::Receiver<bool>) -> F,
     F: Future<Output = Ended> + Send + 'static,
 {
-    let cancel = watch::Sender::new(false);
-    let mut floor = Floor {
-        turns,
-        under_way: JoinSet::new(),
-        by_task: HashMap::new(),
-        voices: HashMap::new(),
-        is_draining: false,
-    };
-    systemd.ready();
+    let Orders { mut stops, mut seating } = orders;
+    let mut floor = Floor { turns, tasks: JoinSet::new(), under_way: HashMap::new(), voices: HashMap::new() };
+    signs.ready(clock.now());
     loop {
         let now = clock.now();
-        for turn in floor.turns.take(now) {
-            let task = floor.under_way.spawn(pass(turn, cancel.subscribe()));
-            floor.by_task.insert(task.id(), turn);
+        while let Some(turn) = floor.turns.take(now) {
+            let cancel = watch::Sender::new(false);
+            let task = floor.tasks.spawn(pass(turn.clone(), cancel.subscribe()));
+            floor.under_way.insert(task.id(), UnderWay { turn, cancel });
         }
-        systemd.pat_watchdog();
-        systemd.status(&floor.status());
+        signs.turned(&floor.status(), &floor.turns, now);
         let wait = floor.wait(now);
         tokio::select! {
-            Some(ended) = floor.under_way.join_next_with_id() => floor.end(ended, clock.now()),
+            Some(ended) = floor.tasks.join_next_with_id() => floor.end(ended, clock.now()),
             () = clock.sleep(wait) => {}
+            seating = next_seating(&mut seating) => floor.reseat(seating, clock.now()),
             () = asked(&mut stops, 1) => break,
         }
     }
-    systemd.stopping();
-    cancel.send_replace(true);
+    signs.stopping();
+    floor.under_way.values().for_each(UnderWay::cancel);
     floor.drain(clock, stops).await
 }
 
@@ -93,6 +96,34 @@ async fn asked(stops: &mut watch::Receiver<u32>, count: u32) {
     }
 }
 
+/// Waits until others are to be served; for ever where nobody can say so.
+async fn next_seating(seating: &mut watch::Receiver<Option<Seating>>) -> Seating {
+    loop {
+        if seating.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        if let Some(seating) = seating.borrow_and_update().clone() {
+            return seating;
+        }
+    }
+}
+
+/// A turn under way.
+struct UnderWay {
+    turn: Turn,
+    cancel: watch::Sender<bool>,
+}
+
+impl UnderWay {
+    fn cancel(&self) {
+        self.cancel.send_replace(true);
+    }
+
+    fn is_asked_to_stop(&self) -> bool {
+        *self.cancel.borrow()
+    }
+}
+
 /// What was said of one connection's runs.
 #[derive(Debug, Default)]
 struct Voice {
@@ -100,13 +131,12 @@ struct Voice {
     skips: Quiet,
 }
 
-/// The runs under way and what they leave behind.
+/// The turns under way and what they leave behind.
 struct Floor {
     turns: Turns,
-    under_way: JoinSet<Ended>,
-    by_task: HashMap<Id, Turn>,
-    voices: HashMap<usize, Voice>,
-    is_draining: bool,
+    tasks: JoinSet<Ended>,
+    under_way: HashMap<Id, UnderWay>,
+    voices: HashMap<ConnectionName, Voice>,
 }
 
 impl Floor {
@@ -125,32 +155,67 @@ impl Floor {
         }
     }
 
+    /// Who is taken out in the middle of a turn ends it at its next safe point: its key may be about to
+    /// be deleted, and whoever took it out expects nothing more of it.
+    fn reseat(&mut self, seating: Seating, now: DateTime<Utc>) {
+        for name in self.turns.reseat(seating, now) {
+            let of_it = self.under_way.values().filter(|under_way| under_way.turn.name == name);
+            of_it.for_each(UnderWay::cancel);
+        }
+        self.voices.retain(|name, _| self.turns.next_run_at(name).is_some());
+    }
+
     fn end(&mut self, ended: Result<(Id, Ended), JoinError>, now: DateTime<Utc>) {
         let (id, ended) = match ended {
             Ok((id, ended)) => (id, ended),
             Err(error) => (error.id(), broken()),
         };
-        let Some(turn) = self.by_task.remove(&id) else { return };
-        match self.turns.end(turn.member_idx, &ended, now) {
-            // Of what comes next nothing is skipped once the daemon stops.
-            Some(_) if self.is_draining => {}
-            Some(skipped) => self.report_skip(turn.member_idx, skipped, now),
-            None if turn.work != Work::Watch => {
-                self.voices.entry(turn.member_idx).or_default().skips.recovered();
-            }
-            None => {}
+        let Some(under_way) = self.under_way.remove(&id) else { return };
+        let Turn { name, work, .. } = &under_way.turn;
+        let skipped = self.turns.end(name, &ended, now);
+        // What is asked to stop has not failed, and skips nothing; who has left has nothing to say.
+        let Some(next) = self.turns.next_run_at(name).filter(|_| !under_way.is_asked_to_stop()) else {
+            return;
+        };
+        if *work == Work::Watch {
+            return;
         }
-        self.report(turn.member_idx, &ended, now);
+        let voice = self.voices.entry(name.clone()).or_default();
+        match skipped {
+            Some(skipped) => voice.report_skip(name, skipped, now),
+            None => drop(voice.skips.recovered()),
+        }
+        voice.report(name, &ended, next, now);
     }
 
+    /// Waits for the turns under way, but not for ever.
+    async fn drain(mut self, clock: &Clock, mut stops: watch::Receiver<u32>) -> Drained {
+        let patience = clock.sleep(DRAIN_MAX);
+        tokio::pin!(patience);
+        loop {
+            tokio::select! {
+                ended = self.tasks.join_next_with_id() => match ended {
+                    Some(ended) => self.end(ended, clock.now()),
+                    None => return Drained::Whole,
+                },
+                () = &mut patience => break,
+                () = asked(&mut stops, 2) => break,
+            }
+        }
+        // Not waited for: whoever is deep in a write that hangs would keep the program from its end.
+        self.tasks.abort_all();
+        Drained::Cut(self.tasks.len())
+    }
+}
+
+impl Voice {
     /// Says that a run outlasted its interval, once and every six hours while every run does.
-    fn report_skip(&mut self, member_idx: usize, skipped: Skipped, now: DateTime<Utc>) {
+    fn report_skip(&mut self, connection: &ConnectionName, skipped: Skipped, now: DateTime<Utc>) {
         let Skipped { due_at, next_at } = skipped;
-        let voice = self.voices.entry(member_idx).or_default();
-        if let Some(said) = voice.skips.failed("outlasted", now) {
+        if let Some(said) = self.skips.failed("outlasted", now) {
             tracing::warn!(
                 event = "run_skipped",
-                connection = %self.turns.name(member_idx),
+                %connection,
                 due = %time(due_at),
                 next = %time(next_at),
                 skips = said.count,
@@ -161,19 +226,22 @@ impl Floor {
 
     /// Logs a run that stored nothing: the first time, when it changes, every six hours, and once when
     /// it is over. A refused key is a warning's to say.
-    fn report(&mut self, member_idx: usize, ended: &Ended, now: DateTime<Utc>) {
+    fn report(
+        &mut self,
+        connection: &ConnectionName,
+        ended: &Ended,
+        next: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) {
         let Ended::Ran { outcome, reason, standing, .. } = ended else { return };
-        // What is asked to stop has not failed.
-        if *outcome == Outcome::Refused || self.is_draining {
+        if *outcome == Outcome::Refused {
             return;
         }
-        let connection = self.turns.name(member_idx);
-        let quiet = &mut self.voices.entry(member_idx).or_default().failures;
         if matches!(outcome, Outcome::Ok | Outcome::Partial) {
-            if let Some(over) = quiet.recovered() {
+            if let Some(over) = self.failures.recovered() {
                 tracing::info!(
                     event = "run_recovered",
-                    connection = %connection,
+                    %connection,
                     failures = over.count,
                     since = %time(over.since),
                     "runs work again",
@@ -182,41 +250,21 @@ impl Floor {
             return;
         }
         let reason = reason.as_deref().unwrap_or_default();
-        if let Some(said) = quiet.failed(&format!("{} {reason}", outcome.as_str()), now) {
+        if let Some(said) = self.failures.failed(&format!("{} {reason}", outcome.as_str()), now) {
             tracing::warn!(
                 event = "run_failed",
-                connection = %connection,
+                %connection,
                 outcome = outcome.as_str(),
                 error = reason,
                 failures = said.count,
                 since = %time(said.since),
-                next = %time(self.turns.next_run_at(member_idx)),
+                next = %time(next),
                 key_days_left = standing.as_ref().map(|standing| standing.key.days_left_text()),
                 key_expires = standing.as_ref().map(|standing| standing.key.expires_text()),
                 warnings_open = standing.as_ref().map(|standing| standing.warnings_open),
                 "run failed, will try again",
             );
         }
-    }
-
-    /// Waits for the runs under way, but not for ever.
-    async fn drain(mut self, clock: &Clock, mut stops: watch::Receiver<u32>) -> Drained {
-        self.is_draining = true;
-        let patience = clock.sleep(DRAIN_MAX);
-        tokio::pin!(patience);
-        loop {
-            tokio::select! {
-                ended = self.under_way.join_next_with_id() => match ended {
-                    Some(ended) => self.end(ended, clock.now()),
-                    None => return Drained::Whole,
-                },
-                () = &mut patience => break,
-                () = asked(&mut stops, 2) => break,
-            }
-        }
-        let count = self.under_way.len();
-        self.under_way.shutdown().await;
-        Drained::Cut(count)
     }
 }
 

@@ -1,21 +1,21 @@
 //! Whose turn is it: which connection is due, for which run, and when the next one will be. Holds no
 //! clock and starts nothing; only the daemon's loop calls it.
+//!
+//! What waits is kept in order, so that a look costs little however many connections there are.
 
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::seat::{Busy, Seat};
+use crate::board::TurnShown;
 use crate::name::ConnectionName;
 use crate::run::{Mode, Outcome};
 use crate::schedule::Schedule;
 use crate::watch::Standing;
 
-/// A key's expiry is looked at this often between runs, so that a weekly schedule is no silence.
-const WATCH_EVERY: TimeDelta = TimeDelta::hours(1);
-
-/// Starts are spread over at most this long.
-const JITTER_MAX: Duration = Duration::from_secs(30);
+/// Turns begin no faster than this: hundreds that are due together start in order and not in one instant.
+const START_EVERY: TimeDelta = TimeDelta::milliseconds(50);
 
 /// A connection as the daemon serves it.
 #[derive(Debug, Clone)]
@@ -33,6 +33,15 @@ pub struct Member {
     pub last_full: Option<DateTime<Utc>>,
 }
 
+/// Who is to be served from now on, and how many at once.
+#[derive(Debug, Clone)]
+pub struct Seating {
+    /// The connections.
+    pub members: Vec<Member>,
+    /// Runs under way at once, at most.
+    pub runs_max: usize,
+}
+
 /// What a connection's turn is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
@@ -43,10 +52,10 @@ pub enum Work {
 }
 
 /// One connection's turn, to be started now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    /// Which connection, counted as the members were given.
-    pub member_idx: usize,
+    /// Whose. A name, for a reload moves connections about.
+    pub name: ConnectionName,
     /// What for.
     pub work: Work,
     /// When it was due.
@@ -83,217 +92,207 @@ pub struct Skipped {
 /// All connections and their turns.
 #[derive(Debug)]
 pub struct Turns {
-    seats: Vec<Seat>,
+    seats: BTreeMap<ConnectionName, Seat>,
+    /// Those at rest whose run starts later, by when it does.
+    ahead: Order,
+    /// Those at rest whose run waits for its turn, by when it was due: the latest is the first.
+    waiting: Order,
+    /// Those at rest, by when their keys are to be looked at.
+    watches: Order,
+    running: usize,
+    running_slow: usize,
     runs_max: usize,
     jitter: f64,
+    /// No turn begins before.
+    next_start: DateTime<Utc>,
+    /// The last instant that was told.
+    seen_at: DateTime<Utc>,
 }
 
-#[derive(Debug)]
-struct Seat {
-    member: Member,
-    /// Due times of `schedule` up to here are served or skipped; `None`: it never ran.
-    served: Option<DateTime<Utc>>,
-    /// The same for `schedule_full`.
-    served_full: Option<DateTime<Utc>>,
-    /// When it is due next, and with its jitter when it starts.
-    due_at: DateTime<Utc>,
-    starts_at: DateTime<Utc>,
-    watched_at: Option<DateTime<Utc>>,
-    /// The last full run was made because the one before asked for it.
-    is_follow_up: bool,
-    busy: Option<Busy>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Busy {
-    work: Work,
-    started_at: DateTime<Utc>,
-}
+type Order = BTreeSet<(DateTime<Utc>, ConnectionName)>;
 
 impl Turns {
     /// Seats the members. What was missed since their last runs is due at once, as one run each.
     /// `jitter` is the share of an interval over which starts are spread (0.1), 0 for none.
     #[must_use]
-    pub fn new(members: Vec<Member>, runs_max: usize, jitter: f64, now: DateTime<Utc>) -> Self {
-        let seats = members.into_iter().map(|member| Seat::new(member, jitter, now)).collect();
-        Self { seats, runs_max: runs_max.max(1), jitter }
+    pub fn new(seating: Seating, jitter: f64, now: DateTime<Utc>) -> Self {
+        let mut turns = Self {
+            seats: BTreeMap::new(),
+            ahead: Order::new(),
+            waiting: Order::new(),
+            watches: Order::new(),
+            running: 0,
+            running_slow: 0,
+            runs_max: 1,
+            jitter,
+            next_start: now,
+            seen_at: now,
+        };
+        let _nobody_left = turns.reseat(seating, now);
+        turns
     }
 
-    /// The name of a member.
-    #[must_use]
-    pub fn name(&self, member_idx: usize) -> &ConnectionName {
-        &self.seats[member_idx].member.name
+    /// Seats others. Who stays keeps what is under way and when it was served; who is new is due as at
+    /// a start. Gives the names of those who left in the middle of a turn: they keep their seats until it
+    /// has ended, so that one who comes back meanwhile never has two.
+    pub fn reseat(&mut self, seating: Seating, now: DateTime<Utc>) -> Vec<ConnectionName> {
+        let Seating { members, runs_max } = seating;
+        self.runs_max = runs_max.max(1);
+        let mut before = std::mem::take(&mut self.seats);
+        for member in members {
+            let name = member.name.clone();
+            let seat = match before.remove(&name) {
+                Some(mut seat) => {
+                    seat.take_on(member, self.jitter, now);
+                    seat
+                }
+                None => Seat::new(member, self.jitter, now),
+            };
+            self.seats.insert(name, seat);
+        }
+        before.retain(|_, seat| seat.busy.is_some());
+        before.values_mut().for_each(Seat::leave);
+        let left = before.keys().cloned().collect();
+        self.seats.append(&mut before);
+        self.order_anew();
+        left
     }
 
     /// How many runs are under way.
     #[must_use]
     pub fn running(&self) -> usize {
-        self.seats.iter().filter(|seat| matches!(seat.busy, Some(Busy { work: Work::Run(_), .. }))).count()
+        self.running
     }
 
-    /// Takes the turns that begin now, the latest first; from here on they are under way.
-    pub fn take(&mut self, now: DateTime<Utc>) -> Vec<Turn> {
-        for seat in &mut self.seats {
-            seat.notice_clock_step(self.jitter, now);
+    /// The turn that begins now, if one does: of runs the one that is latest, else a look at keys. From
+    /// here on it is under way.
+    pub fn take(&mut self, now: DateTime<Utc>) -> Option<Turn> {
+        self.notice_clock(now);
+        if self.next_start > now {
+            return None;
         }
-        let mut free = self.runs_max.saturating_sub(self.running());
-        let mut waiting: Vec<usize> =
-            (0..self.seats.len()).filter(|&idx| self.seats[idx].is_due(now)).collect();
-        waiting.sort_by_key(|&idx| self.seats[idx].due_at);
-        let mut turns = Vec::new();
-        for member_idx in waiting {
-            if free == 0 {
-                break;
+        while self.ahead.first().is_some_and(|(starts_at, _)| *starts_at <= now) {
+            let (_, name) = self.ahead.pop_first()?;
+            self.waiting.insert((self.seats[&name].due_at, name));
+        }
+        let turn = match self.next_waiting().cloned() {
+            Some(name) => {
+                let seat = self.rise(&name);
+                let (turn, is_slow) = (seat.begin_run(now), seat.is_slow);
+                self.running += 1;
+                self.running_slow += usize::from(is_slow);
+                turn
             }
-            free -= 1;
-            turns.push(self.seats[member_idx].begin(member_idx, now));
-        }
-        for (member_idx, seat) in self.seats.iter_mut().enumerate() {
-            if seat.is_watch_due(now) {
-                seat.busy = Some(Busy { work: Work::Watch, started_at: now });
-                turns.push(Turn { member_idx, work: Work::Watch, due_at: now });
+            None => {
+                let (_, name) = self.watches.first().filter(|(watch_at, _)| *watch_at <= now)?.clone();
+                self.rise(&name).begin_watch(now)
             }
-        }
-        turns
+        };
+        self.next_start = now + START_EVERY;
+        Some(turn)
     }
 
     /// Ends a turn; what came due meanwhile is skipped, except that a full run is never skipped for an
     /// incremental one.
-    pub fn end(&mut self, member_idx: usize, ended: &Ended, now: DateTime<Utc>) -> Option<Skipped> {
-        self.seats[member_idx].end(ended, self.jitter, now)
+    pub fn end(&mut self, name: &ConnectionName, ended: &Ended, now: DateTime<Utc>) -> Option<Skipped> {
+        self.seen_at = self.seen_at.max(now);
+        let seat = self.seats.get_mut(name)?;
+        if let Some(Busy { work: Work::Run(_), .. }) = seat.busy {
+            self.running -= 1;
+            self.running_slow -= usize::from(seat.is_slow);
+        }
+        if seat.is_leaving() {
+            self.seats.remove(name);
+            return None;
+        }
+        let skipped = seat.end(ended, self.jitter, now);
+        self.sit_down(name);
+        skipped
     }
 
     /// When the next turn begins, if not now; `None` while only the end of a run can make one.
     #[must_use]
     pub fn next_at(&self) -> Option<DateTime<Utc>> {
-        let is_full = self.running() >= self.runs_max;
-        let idle = self.seats.iter().filter(|seat| seat.busy.is_none());
-        idle.filter_map(|seat| {
-            let watch_at = seat.watched_at.map(|at| at + WATCH_EVERY);
-            let starts_at = (!is_full).then_some(seat.starts_at);
-            [watch_at, starts_at].into_iter().flatten().min()
-        })
-        .min()
+        let run_at = match self.next_waiting() {
+            Some(_) => Some(self.next_start),
+            None if self.running >= self.runs_max => None,
+            None => self.ahead.first().map(|(starts_at, _)| *starts_at),
+        };
+        let watch_at = self.watches.first().map(|(watch_at, _)| *watch_at);
+        let next = [run_at, watch_at].into_iter().flatten().min();
+        next.map(|at| at.max(self.next_start))
     }
 
-    /// The next run of a member.
+    /// The next run of a member; `None`: it left.
     #[must_use]
-    pub fn next_run_at(&self, member_idx: usize) -> DateTime<Utc> {
-        self.seats[member_idx].starts_at
+    pub fn next_run_at(&self, name: &ConnectionName) -> Option<DateTime<Utc>> {
+        self.seats.get(name).map(|seat| seat.starts_at)
     }
 
     /// The next run of all, and whose.
     #[must_use]
     pub fn next_run(&self) -> Option<(DateTime<Utc>, &ConnectionName)> {
-        let idle = self.seats.iter().filter(|seat| seat.busy.is_none());
-        idle.map(|seat| (seat.starts_at, &seat.member.name)).min()
+        let (at, name) = self.waiting.first().or_else(|| self.ahead.first())?;
+        Some((*at, name))
     }
-}
 
-impl Seat {
-    fn new(member: Member, jitter: f64, now: DateTime<Utc>) -> Self {
-        let mut seat = Self {
-            served: member.last_run,
-            served_full: member.last_full.or(member.last_run),
-            member,
-            due_at: now,
-            starts_at: now,
-            watched_at: None,
-            is_follow_up: false,
-            busy: None,
-        };
-        seat.plan(jitter, now);
+    /// Everybody's turn, to be shown.
+    pub fn shown(&self) -> impl Iterator<Item = (&ConnectionName, TurnShown)> {
+        self.seats.iter().map(|(name, seat)| (name, seat.shown()))
+    }
+
+    /// How many entries all collections hold.
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.seats.len() + self.ahead.len() + self.waiting.len() + self.watches.len()
+    }
+
+    /// Whose run begins next, if one may. At most half of the places go to those whose last run was slow,
+    /// while there are others: accounts that hang keep nobody waiting twice.
+    fn next_waiting(&self) -> Option<&ConnectionName> {
+        if self.running >= self.runs_max {
+            return None;
+        }
+        let may_slow = self.running_slow < (self.runs_max / 2).max(1);
+        let may_run = |name: &&ConnectionName| may_slow || !self.seats[*name].is_slow;
+        let mut waiting = self.waiting.iter().map(|(_, name)| name);
+        match waiting.clone().find(may_run) {
+            None if self.seats.values().all(|seat| seat.is_slow) => waiting.next(),
+            next => next,
+        }
+    }
+
+    /// A clock that was set back must not leave anybody waiting for the old time to return.
+    fn notice_clock(&mut self, now: DateTime<Utc>) {
+        if now < self.seen_at {
+            self.next_start = self.next_start.min(now);
+            self.seats.values_mut().for_each(|seat| seat.notice_clock_step(self.jitter, now));
+            self.order_anew();
+        }
+        self.seen_at = now;
+    }
+
+    fn order_anew(&mut self) {
+        for order in [&mut self.ahead, &mut self.waiting, &mut self.watches] {
+            order.clear();
+        }
+        let names: Vec<_> = self.seats.keys().cloned().collect();
+        names.iter().for_each(|name| self.sit_down(name));
+    }
+
+    /// Puts who is at rest in order.
+    fn sit_down(&mut self, name: &ConnectionName) {
+        let Some(seat) = self.seats.get(name).filter(|seat| seat.busy.is_none()) else { return };
+        self.ahead.insert((seat.starts_at, name.clone()));
+        self.watches.insert((seat.watch_at, name.clone()));
+    }
+
+    /// Takes who is at rest out of the order.
+    fn rise(&mut self, name: &ConnectionName) -> &mut Seat {
+        let seat = self.seats.get_mut(name).expect("who is in order has a seat");
+        self.ahead.remove(&(seat.starts_at, name.clone()));
+        self.waiting.remove(&(seat.due_at, name.clone()));
+        self.watches.remove(&(seat.watch_at, name.clone()));
         seat
     }
-
-    /// Works out when it is due next. What is due already starts without jitter.
-    fn plan(&mut self, jitter: f64, now: DateTime<Utc>) {
-        let (Some(served), Some(served_full)) = (self.served, self.served_full) else {
-            self.due_at = now;
-            self.starts_at = now;
-            return;
-        };
-        let full_at = self.member.schedule_full.next_after(served_full);
-        self.due_at = self.member.schedule.next_after(served).min(full_at);
-        self.starts_at = self.due_at;
-        if self.due_at > now {
-            let interval = self.member.schedule.next_after(self.due_at) - self.due_at;
-            self.starts_at += spread(&self.member.name, self.due_at, interval, jitter);
-        }
-    }
-
-    /// A clock that was set back must not leave a connection waiting for the old time to return.
-    fn notice_clock_step(&mut self, jitter: f64, now: DateTime<Utc>) {
-        let is_ahead = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at > now);
-        if is_ahead(self.watched_at) {
-            self.watched_at = None;
-        }
-        if is_ahead(self.member.last_full) {
-            self.member.last_full = Some(now);
-        }
-        if self.busy.is_none() && (is_ahead(self.served) || is_ahead(self.served_full)) {
-            self.served = self.served.map(|at| at.min(now));
-            self.served_full = self.served_full.map(|at| at.min(now));
-            self.plan(jitter, now);
-        }
-    }
-
-    fn is_due(&self, now: DateTime<Utc>) -> bool {
-        self.busy.is_none() && self.starts_at <= now
-    }
-
-    fn is_watch_due(&self, now: DateTime<Utc>) -> bool {
-        self.busy.is_none() && self.watched_at.is_none_or(|at| now - at >= WATCH_EVERY)
-    }
-
-    /// Whether a full run was due since the last one that stored something: one full run serves both.
-    fn owes_full(&self, now: DateTime<Utc>) -> bool {
-        self.member.last_full.is_none_or(|last| self.member.schedule_full.next_after(last) <= now)
-    }
-
-    fn begin(&mut self, member_idx: usize, now: DateTime<Utc>) -> Turn {
-        let work = Work::Run(if self.owes_full(now) { Mode::Full } else { Mode::Incremental });
-        self.busy = Some(Busy { work, started_at: now });
-        Turn { member_idx, work, due_at: self.due_at }
-    }
-
-    fn end(&mut self, ended: &Ended, jitter: f64, now: DateTime<Utc>) -> Option<Skipped> {
-        let busy = self.busy.take()?;
-        let Work::Run(mode) = busy.work else {
-            self.watched_at = Some(now);
-            return None;
-        };
-        // A run that did not get so far as to look at the keys' dates has not spoken of them.
-        if let Ended::Ran { standing: Some(_), .. } = ended {
-            self.watched_at = Some(now);
-        }
-        if let Ended::Ran { outcome: Outcome::Ok | Outcome::Partial, needs_full, .. } = ended
-            && mode == Mode::Full
-        {
-            // A list that never stands still must not make every run a full one: one follow-up.
-            self.is_follow_up = *needs_full && !self.is_follow_up;
-            self.member.last_full = (!self.is_follow_up).then_some(now);
-        }
-        let skipped_at = self.member.schedule.next_after(busy.started_at);
-        self.served = Some(now);
-        self.served_full = Some(if mode == Mode::Full { now } else { busy.started_at.min(now) });
-        self.plan(jitter, now);
-        (skipped_at <= now).then_some(Skipped { due_at: skipped_at, next_at: self.starts_at })
-    }
-}
-
-/// How much later than due a run starts: the same for the same connection and due time, different for
-/// others, below `share` of the interval and [`JITTER_MAX`].
-#[must_use]
-pub(super) fn spread(
-    name: &ConnectionName,
-    due_at: DateTime<Utc>,
-    interval: TimeDelta,
-    share: f64,
-) -> TimeDelta {
-    let interval = interval.to_std().unwrap_or_default();
-    let most = interval.mul_f64(share.clamp(0.0, 1.0)).min(JITTER_MAX);
-    let hash = xxh3_64_with_seed(name.as_str().as_bytes(), due_at.timestamp().unsigned_abs());
-    let part = u32::try_from(hash % 1000).unwrap_or_default();
-    TimeDelta::from_std(most * part / 1000).unwrap_or_default()
 }

@@ -246,7 +246,7 @@ async fn a_silent_target_keeps_no_other_waiting_nor_the_stop() {
     let post = Post::open(&[("good", &good), ("silent", &silent)]).await;
     silent.is_now(Mood::Silent);
     let queued = watch::Sender::new(0);
-    let deliveries = Deliveries::start(post.couriers(), &post.clock, &queued.subscribe());
+    let mut deliveries = Deliveries::start(post.couriers(), &post.clock, &queued.subscribe());
     post.told(Event::KeyExpiring, Phase::Raised, 1).await;
     queued.send_replace(1);
     silent.asked(1).await;
@@ -256,7 +256,7 @@ async fn a_silent_target_keeps_no_other_waiting_nor_the_stop() {
     good.asked(2).await;
     // Told while it stops: the last round takes it.
     post.told(Event::SyncStale, Phase::Raised, 3).await;
-    let ending = tokio::spawn(deliveries.end());
+    let ending = tokio::spawn(async move { deliveries.end().await });
     good.asked(3).await;
     while post.hand.next_wake() != Some(hour(0) + TimeDelta::seconds(3)) {
         tokio::task::yield_now().await;

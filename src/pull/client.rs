@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use reqwest::{Method, StatusCode};
 use url::Url;
@@ -22,6 +21,7 @@ use crate::pull::limiter::{Limiter, Ticket};
 use crate::pull::query::{At, Query};
 use crate::pull::room::{Need, Room};
 use crate::pull::transport::{Answer, Failure, NoAnswer, Transport};
+use crate::pull::tries::Tries;
 use crate::pull::{Ask, Door, PullError, Pulled, Single, Source, door, incremental, pages, reads, users};
 use crate::retry;
 use crate::run::Mode;
@@ -77,34 +77,6 @@ pub(super) enum Where {
     Inside,
     /// Where nobody has said that there is anything: a 401 may mean the place and not the key.
     Unknown,
-}
-
-/// How often the requests of one pull may still be sent again, and how many were sent.
-#[derive(Debug)]
-pub(super) struct Tries {
-    left: AtomicU32,
-    sent: AtomicU64,
-}
-
-impl Tries {
-    pub(super) fn new() -> Self {
-        Self::again(retry::TRIES_PER_PULL)
-    }
-
-    /// So many requests may be sent again.
-    pub(super) fn again(left: u32) -> Self {
-        Self { left: AtomicU32::new(left), sent: AtomicU64::new(0) }
-    }
-
-    pub(super) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// Whether there is one more try, taken by asking.
-    fn take(&self) -> bool {
-        let one_less = |left: u32| left.checked_sub(1);
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
-    }
 }
 
 impl Client {
@@ -258,8 +230,10 @@ impl Client {
         need: Need,
         tries: &Tries,
     ) -> Result<Answer, NoAnswer> {
-        let (room, _leave) = self.leave(need).await.ok_or(NoAnswer::NoRoom)?;
-        tries.sent.fetch_add(1, Ordering::Relaxed);
+        let (held, _leave) = self.leave(need).await.ok_or(NoAnswer::NoRoom)?;
+        tries.count();
+        // Not before the answer begins: a server that says nothing keeps no memory from others.
+        let room = || held.or_else(|| Room::now(&self.budget, need));
         let answer = self.transport.send(request.method.clone(), request.url.clone(), pair, room).await?;
         tracing::debug!(subject = request.subject, status = answer.status.as_u16(), "answered");
         if matches!(answer.status.as_u16(), 429 | 503) {
@@ -273,19 +247,22 @@ impl Client {
         Ok(answer)
     }
 
-    /// Leave to send, and room for what comes. Leave first: whoever waits for a slow server must not keep
-    /// memory from others. Where there is none it is waited for with empty hands.
-    async fn leave(&self, need: Need) -> Option<(Room, [Ticket<'_>; 2])> {
-        let mut room = None;
+    /// Leave to send; with the room for the answer where memory is short or much is needed. That is waited
+    /// for with empty hands, and is the only room that is held while the server is waited for.
+    async fn leave(&self, need: Need) -> Option<(Option<Room>, [Ticket<'_>; 2])> {
+        let is_short = || need == Need::Largest || Room::now(&self.budget, need).is_none();
+        let mut held = None;
         loop {
             let ours = self.limiter.enter(&self.name, &self.clock).await;
             let all = self.host.limiter.enter(&self.name, &self.clock).await;
-            match room.take().or_else(|| Room::now(&self.budget, need)) {
-                Some(room) => return Some((room, [ours, all])),
-                None if need == Need::Ahead => return None,
-                None => drop((ours, all)),
+            if held.is_some() || !is_short() {
+                return Some((held, [ours, all]));
             }
-            room = Some(Room::wait(&self.budget, need).await);
+            drop((ours, all));
+            if need == Need::Ahead {
+                return None;
+            }
+            held = Some(Room::wait(&self.budget, need).await);
         }
     }
 

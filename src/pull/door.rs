@@ -6,9 +6,10 @@ use url::Url;
 
 use crate::element::ElementId;
 use crate::kind::{self, Kind, Paging};
-use crate::pull::client::{Client, Tries, Where};
+use crate::pull::client::{Client, Where};
 use crate::pull::listing::Listing;
 use crate::pull::transport::Answer;
+use crate::pull::tries::Tries;
 use crate::pull::{Door, PullError, page};
 use crate::tolerate::{self, Body};
 

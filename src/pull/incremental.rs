@@ -6,12 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::kind::{Kind, Paging};
 use crate::memory::{Filter, KindMemory};
-use crate::pull::client::{Client, Tries};
+use crate::pull::client::Client;
 use crate::pull::gather::{Gather, Gathered, settle_id_field};
 use crate::pull::listing::PAGES_MAX;
 use crate::pull::page::{self, Page};
 use crate::pull::query::{At, Query, Use};
 use crate::pull::transport::Answer;
+use crate::pull::tries::Tries;
 use crate::pull::{Ask, PullError, Pulled, pages};
 use crate::snapshot::Extent;
 use crate::stamp::StampFormat;

@@ -27,8 +27,8 @@ const COMPLAINT: TimeDelta = TimeDelta::seconds(1);
 const TOKEN_FAR: TimeDelta = TimeDelta::minutes(5);
 /// An answer that takes this long is slow, and so is whoever it belongs to, until a quick one.
 const SLOW: TimeDelta = TimeDelta::seconds(5);
-/// Who asked for nothing this long is forgotten.
-const ACCOUNT_KEPT: TimeDelta = TimeDelta::hours(1);
+/// Who asked for nothing this long is forgotten: longer than from one full run to the next.
+const ACCOUNT_KEPT: TimeDelta = TimeDelta::days(2);
 
 /// A limit on requests a second (in bursts of one second's worth) and on requests at once.
 #[derive(Debug)]
@@ -240,9 +240,8 @@ impl State {
     /// Whether one more request of a slow connection may go.
     fn may_slow(&self, now: DateTime<Utc>) -> bool {
         let slow = self.accounts.values().filter(|account| account.is_slow(now));
-        let (count, taken) = slow.fold((0, 0), |(count, taken), account| {
-            (count + 1, taken + account.under_way.len())
-        });
+        let (count, taken) =
+            slow.fold((0, 0), |(count, taken), account| (count + 1, taken + account.under_way.len()));
         count == self.accounts.len() || taken < (self.allowed() / 2).max(1)
     }
 

@@ -18,6 +18,7 @@ mod room;
 mod stamps;
 mod totals;
 mod transport;
+mod tries;
 mod users;
 
 pub use raw::{Ground, Question, Raw, RawAnswer};

@@ -6,9 +6,10 @@ use reqwest::Method;
 use url::Url;
 
 use crate::key::KeyPair;
-use crate::pull::client::{Client, Request, Tries, Where};
+use crate::pull::client::{Client, Request, Where};
 use crate::pull::room::Need;
 use crate::pull::transport::{Answer, NoAnswer};
+use crate::pull::tries::Tries;
 use crate::pull::{PullError, door, page};
 
 /// A secret half that no key has.

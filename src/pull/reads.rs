@@ -5,8 +5,9 @@ use serde_json::value::RawValue;
 
 use crate::element::ElementId;
 use crate::kind::{self, Kind, KindName};
-use crate::pull::client::{Client, Request, Tries};
+use crate::pull::client::{Client, Request};
 use crate::pull::transport::Answer;
+use crate::pull::tries::Tries;
 use crate::pull::{PullError, Single, page};
 use crate::tolerate::{self, Body};
 

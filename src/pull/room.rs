@@ -1,8 +1,8 @@
-//! Memory for one body: taken from the budget of all runs when a request is sent, grown while the body
-//! comes, given back when the answer has been read.
+//! Memory for one body: taken from the budget of all runs when the answer begins, grown while the body
+//! comes, given back when it has been read.
 //!
 //! Who waits for room must hold none: so a request that is sent ahead of its turn takes only what is
-//! free. And who waits for leave to send holds none either, unless memory is short.
+//! free. And who waits for a server holds none either, unless memory is short.
 
 use crate::spool::{Budget, Reservation};
 

@@ -90,7 +90,7 @@ impl Transport {
         Ok(Self { http, request_timeout, authority })
     }
 
-    /// Sends one request, whose answer's body has to fit `room`.
+    /// Sends one request, whose answer's body has to fit the `room` that there is when it begins.
     ///
     /// # Errors
     /// [`NoAnswer`], when the request, or its whole body, did not come through.
@@ -99,11 +99,12 @@ impl Transport {
         method: Method,
         url: Url,
         keys: &KeyPair,
-        mut room: Room,
+        room: impl FnOnce() -> Option<Room>,
     ) -> Result<Answer, NoAnswer> {
         let here = url.clone();
         let request = self.http.request(method, url).headers(headers(keys)?);
         let response = request.send().await.map_err(|error| self.failure(error))?;
+        let mut room = room().ok_or(NoAnswer::NoRoom)?;
         let text = |name: &HeaderName| {
             let value = response.headers().get(name)?.to_str().ok()?;
             Some(value.to_owned())

@@ -4,9 +4,10 @@
 use reqwest::StatusCode;
 
 use crate::kind::Kind;
-use crate::pull::client::{Client, Tries, Where};
+use crate::pull::client::{Client, Where};
 use crate::pull::listing::Listing;
 use crate::pull::page::{self, Page};
+use crate::pull::tries::Tries;
 use crate::pull::{PullError, pages};
 use crate::tolerate;
 

@@ -75,6 +75,13 @@ impl Fault {
         self
     }
 
+    /// Only for requests that carry this access key.
+    #[must_use]
+    pub fn of_key(mut self, access: &str) -> Self {
+        self.place.access = Some(access.to_owned());
+        self
+    }
+
     /// Only from the nth matching request on, counted from 1 when the fault is armed.
     #[must_use]
     pub fn from_nth(mut self, nth: u32) -> Self {
@@ -110,22 +117,25 @@ struct Place {
     path: String,
     by: Match,
     page: Option<usize>,
+    /// The access key that the request carries.
+    access: Option<String>,
     skip: u32,
 }
 
 impl Place {
     fn new(path: &str, by: Match) -> Self {
-        Self { path: path.to_owned(), by, page: None, skip: 0 }
+        Self { path: path.to_owned(), by, page: None, access: None, skip: 0 }
     }
 
     /// Whether this request is one that is waited for; a match may be one of those to let pass first.
-    fn met(&mut self, path: &str, page: Option<usize>) -> bool {
+    fn met(&mut self, path: &str, page: Option<usize>, access: &str) -> bool {
         let fits = match self.by {
             Match::Whole => path == self.path,
             Match::Prefix => path.starts_with(&self.path),
             Match::Suffix => path.ends_with(&self.path),
         };
-        if !fits || (self.page.is_some() && self.page != page) {
+        let is_other = |wanted: &String| wanted != access;
+        if !fits || (self.page.is_some() && self.page != page) || self.access.as_ref().is_some_and(is_other) {
             return false;
         }
         if self.skip > 0 {
@@ -185,7 +195,7 @@ impl Script {
             change(world);
         }
         for hook in &mut self.hooks {
-            if hook.place.met(path, page)
+            if hook.place.met(path, page, "")
                 && let Some(change) = hook.change.take()
             {
                 change(world);
@@ -195,8 +205,9 @@ impl Script {
     }
 
     /// What goes wrong with this request: the fault armed first wins.
-    pub(super) fn strike(&mut self, path: &str, page: Option<usize>) -> Option<What> {
-        let fault = self.faults.iter_mut().find_map(|fault| fault.place.met(path, page).then_some(fault))?;
+    pub(super) fn strike(&mut self, path: &str, page: Option<usize>, access: &str) -> Option<What> {
+        let met = |fault: &mut Fault| fault.place.met(path, page, access);
+        let fault = self.faults.iter_mut().find_map(|fault| met(fault).then_some(fault))?;
         let what = fault.what.clone();
         if let Some(left) = &mut fault.lasts {
             *left = left.saturating_sub(1);

@@ -141,7 +141,7 @@ fn decide(request: &Request<Incoming>, shared: &Shared, reads: u64) -> (Answer, 
     let ask = ask(request);
     let page = ask.page(&switches);
     script.run_hooks(&ask.path, page, &mut world);
-    let fault = script.strike(&ask.path, page);
+    let fault = script.strike(&ask.path, page, &ask.access);
     let truth = |world: &mut _| answer(world, &switches, &ask, reads);
     let answer = match &fault {
         Some(What::Status(status)) => Answer::error(*status, "simulated fault"),

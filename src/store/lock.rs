@@ -1,14 +1,18 @@
 //! Exclusion: one process at a time per connection, and one daemon, by locks on files beside the
-//! store. The kernel frees them when their holder dies, so nothing is ever left to clean up.
+//! store. The kernel frees them when their holder dies, so nothing is ever left to clean up. The daemon's
+//! lock file tells by its time of change that the daemon turns, to whoever may read it.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use super::sqlite::cure;
 use super::{Store, StoreError};
+use crate::clock::Clock;
 use crate::name::ConnectionName;
 
 /// Held while a connection is worked on; dropping it lets the next one in.
@@ -17,10 +21,90 @@ pub struct ConnectionLock {
     _file: File,
 }
 
-/// Held by the daemon all its life.
+/// Held by the daemon all its life, also while it brings the store up to date.
 #[derive(Debug)]
 pub struct DaemonLock {
-    _file: File,
+    file: File,
+    since: DateTime<Utc>,
+}
+
+/// What the daemon's lock file tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pulse {
+    /// Whether a daemon holds it.
+    pub is_held: bool,
+    /// Whether that one has not begun to serve yet.
+    pub is_starting: bool,
+    /// What it wrote about itself (`pid 7, run since …`).
+    pub holder: String,
+    /// When it last turned, or began to start.
+    pub beat_at: DateTime<Utc>,
+}
+
+/// Stands in the daemon's lock file until it serves.
+const STARTING: &str = ", starting";
+/// Whoever looks at the daemon's lock holds it for an instant; so often, and so long, it is tried again.
+const LOOKS: u32 = 20;
+const LOOK: Duration = Duration::from_millis(50);
+
+impl DaemonLock {
+    /// Locks the store at `store` for the daemon. Before it is opened: of two daemons one alone brings it
+    /// up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] names who holds it; [`StoreError::Unusable`]: there is no place for the lock.
+    pub async fn take(store: &Path, clock: &Clock) -> Result<Self, StoreError> {
+        let path = Self::path(store);
+        let busy = |holder: &str| format!("another daemon works on {} ({holder})", store.display());
+        let mut looks = 0;
+        let mut file = loop {
+            match lock(&path, busy) {
+                Err(StoreError::Busy(_)) if looks < LOOKS => looks += 1,
+                locked => break locked?,
+            }
+            clock.sleep(LOOK).await;
+        };
+        let since = clock.now();
+        sign(&mut file, "run", since, STARTING);
+        Ok(Self { file, since })
+    }
+
+    /// Where the lock on the store at `store` lies.
+    #[must_use]
+    pub fn path(store: &Path) -> PathBuf {
+        beside(store, "daemon")
+    }
+
+    /// Says that the daemon has started.
+    pub fn serving(&mut self, now: DateTime<Utc>) {
+        sign(&mut self.file, "run", self.since, "");
+        self.beat(now);
+    }
+
+    /// Says that the daemon turns. Nothing is done about a failure: then it looks as if it hung, and that
+    /// is how it should look where its folder cannot be written.
+    pub fn beat(&self, now: DateTime<Utc>) {
+        let _ = self.file.set_modified(now.into());
+    }
+
+    /// What the lock on the store at `store` tells, to whoever may read it, also where nothing can be
+    /// written.
+    ///
+    /// # Errors
+    /// There is no lock file, or this user may not read it.
+    pub fn look(store: &Path) -> io::Result<Pulse> {
+        let mut file = File::open(Self::path(store))?;
+        let is_held = match file.try_lock_shared() {
+            Ok(()) => false,
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(error)) => return Err(error),
+        };
+        let beat_at = file.metadata()?.modified()?.into();
+        // A daemon that starts now waits for this look to end.
+        let written = holder(&mut file);
+        let holder = written.trim_end_matches(STARTING).to_owned();
+        Ok(Pulse { is_held, is_starting: written.ends_with(STARTING), holder, beat_at })
+    }
 }
 
 impl Store {
@@ -36,22 +120,11 @@ impl Store {
     ) -> Result<ConnectionLock, StoreError> {
         let Self::Sqlite(db) = self;
         db.refuse_removed()?;
-        let file = take(&beside(db.path(), &format!("connection-{connection}")), command, now, |holder| {
-            format!("connection {connection} is in use ({holder})")
-        })?;
+        let path = beside(db.path(), &format!("connection-{connection}"));
+        let busy = |holder: &str| format!("connection {connection} is in use ({holder})");
+        let mut file = lock(&path, busy)?;
+        sign(&mut file, command, now, "");
         Ok(ConnectionLock { _file: file })
-    }
-
-    /// Locks the store for the daemon.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] names who holds it.
-    pub async fn lock_daemon(&self, now: DateTime<Utc>) -> Result<DaemonLock, StoreError> {
-        let Self::Sqlite(db) = self;
-        let file = take(&beside(db.path(), "daemon"), "run", now, |holder| {
-            format!("another daemon works on {} ({holder})", db.path().display())
-        })?;
-        Ok(DaemonLock { _file: file })
     }
 }
 
@@ -63,13 +136,10 @@ pub(super) fn beside(store: &Path, what: &str) -> PathBuf {
 }
 
 /// Takes the lock that this file is, for as long as it is open.
-pub(super) fn take(
-    path: &Path,
-    command: &str,
-    now: DateTime<Utc>,
-    busy: impl FnOnce(&str) -> String,
-) -> Result<File, StoreError> {
-    let unusable = |error| StoreError::Unusable(format!("cannot lock {}: {error}", path.display()));
+pub(super) fn lock(path: &Path, busy: impl FnOnce(&str) -> String) -> Result<File, StoreError> {
+    let unusable = |error: io::Error| {
+        StoreError::Unusable(format!("cannot lock {}: {error}; {}", path.display(), cure(&error)))
+    };
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -79,15 +149,18 @@ pub(super) fn take(
         .open(path)
         .map_err(unusable)?;
     match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(StoreError::Busy(busy(&holder(&mut file)))),
-        Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy(busy(&holder(&mut file)))),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
-    let since = now.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let text = format!("pid {}, {command} since {since}\n", std::process::id());
+}
+
+/// Writes who holds a lock, and since when.
+fn sign(file: &mut File, command: &str, since: DateTime<Utc>, state: &str) {
+    let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let text = format!("pid {}, {command} since {since}{state}\n", std::process::id());
     // For people only: on a full disk the lock stands without it.
-    let _ = file.set_len(0).and_then(|()| file.write_all(text.as_bytes()));
-    Ok(file)
+    let _ = file.rewind().and_then(|()| file.set_len(0)).and_then(|()| file.write_all(text.as_bytes()));
 }
 
 /// What the holder wrote about itself; it may not have got to it yet.

@@ -51,7 +51,7 @@ pub use ages::KindAge;
 pub use commit::Committed;
 pub use deliveries::{Again, Delivery, GivenUp, Waiting};
 pub use details::{Part, Read};
-pub use lock::{ConnectionLock, DaemonLock};
+pub use lock::{ConnectionLock, DaemonLock, Pulse};
 pub use mapped_user::MappedUserLook;
 pub use memory::RejectedRow;
 pub use news::NewField;
@@ -154,6 +154,16 @@ impl Store {
     pub async fn write_probe(&self) -> Result<(), StoreError> {
         let Self::Sqlite(db) = self;
         db.write_probe()
+    }
+
+    /// Asks the store whether it can be read, and whether there is room to write. Cheap, and does not wait
+    /// for a run that writes.
+    ///
+    /// # Errors
+    /// It cannot, or there is none.
+    pub async fn answers(&self) -> Result<(), StoreError> {
+        let Self::Sqlite(db) = self;
+        db.answers()
     }
 
     /// What is wrong with the file, one line a fault; empty when it is sound.

@@ -44,8 +44,8 @@ impl Store {
     pub async fn publish(&self, to: &Path, now: DateTime<Utc>) -> Result<Option<Copy>, StoreError> {
         let Self::Sqlite(db) = self;
         db.refuse_removed()?;
-        let lock = lock::beside(db.path(), "publish");
-        let _lock = match lock::take(&lock, "publish", now, |holder| holder.to_owned()) {
+        let path = lock::beside(db.path(), "publish");
+        let _lock = match lock::lock(&path, |holder| holder.to_owned()) {
             Err(StoreError::Busy(_)) => return Ok(None),
             taken => taken?,
         };

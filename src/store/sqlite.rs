@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt::Display;
 use std::fs::OpenOptions;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -24,6 +24,8 @@ pub(super) type Fault = Box<dyn Error + Send + Sync>;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The write-ahead log is cut back to this after a large commit.
 const LOG_BYTES_MAX: i64 = 64 << 20;
+/// Written to see whether there is room.
+const PROBE_BYTES: usize = 64 << 10;
 /// Prepared statements kept per connection.
 const STATEMENTS_MAX: usize = 96;
 
@@ -166,6 +168,22 @@ impl Sqlite {
         blocking(probe).map_err(|error| explain(&self.path, "write to the store", error.into()))
     }
 
+    /// Whether the file still stands where it was, can be read, and more could be written beside it. Does
+    /// not wait for whoever writes.
+    pub(super) fn answers(&self) -> Result<(), StoreError> {
+        self.refuse_removed()?;
+        self.read("read the store", |sql| {
+            Ok(sql.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()))?)
+        })?;
+        // A transaction that is taken back never reaches the disk, and so would not meet one that is full.
+        let folder = folder_of(&self.path);
+        let write = || tempfile::tempfile_in(folder)?.write_all(&[0; PROBE_BYTES]);
+        blocking(write).map_err(|error| {
+            let text = format!("cannot write beside {}: {error}; {}", self.path.display(), cure(&error));
+            StoreError::Unusable(text)
+        })
+    }
+
     /// What SQLite finds wrong with the file, if anything.
     pub(super) fn quick_check(&self) -> Result<Vec<String>, StoreError> {
         self.read("check the store", |sql| {
@@ -234,11 +252,7 @@ fn create(path: &Path) -> Result<(), StoreError> {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
-            let cure = match error.kind() {
-                io::ErrorKind::NotFound => "make its directory first",
-                io::ErrorKind::PermissionDenied => "let this user write to its directory",
-                _ => "see store.sqlite.path",
-            };
+            let cure = cure(&error);
             Err(StoreError::Unusable(format!("cannot create {}: {error}; {cure}", path.display())))
         }
     }
@@ -248,6 +262,17 @@ fn create(path: &Path) -> Result<(), StoreError> {
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// What a person does where a file of the store cannot be made or written.
+pub(super) fn cure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "make its directory first",
+        io::ErrorKind::PermissionDenied => "let this user write to its directory",
+        io::ErrorKind::ReadOnlyFilesystem => "mount its file system so that it can be written",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on its disk",
+        _ => "see store.sqlite.path",
+    }
 }
 
 /// Locks and shared memory do not hold across machines, and a store that two machines write is lost.

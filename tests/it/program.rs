@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -75,7 +76,11 @@ impl Running {
 
     /// Waits until it has logged so many more lines that hold all these words.
     pub(super) async fn says_more(&mut self, more: usize, words: &[&str]) {
-        let wanted = self.lines(words) + more;
+        self.says_often(self.lines(words) + more, words).await;
+    }
+
+    /// Waits until it has logged so many lines in all that hold all these words.
+    pub(super) async fn says_often(&mut self, wanted: usize, words: &[&str]) {
         let said = self.stderr.wait_for(|log| count(log, words) >= wanted);
         let said = tokio::time::timeout(PATIENCE, said).await.is_ok_and(|said| said.is_ok());
         assert!(said, "`{}` never says {words:?} so often: {}", self.command, *self.stderr.borrow());
@@ -83,9 +88,13 @@ impl Running {
 
     /// Asks it to stop, as systemd does, and waits for its end.
     pub(super) async fn stop(self) -> Ran {
-        let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        signal(self.pid, Signal::TERM);
         self.end().await
+    }
+
+    /// Asks it to reload.
+    pub(super) fn hang_up(&self) {
+        signal(self.pid, Signal::HUP);
     }
 
     /// Waits for its end.
@@ -118,8 +127,16 @@ impl Drop for Running {
 
 /// Ends a process at once, as `kill -9` does; one that has ended is left alone.
 pub(super) fn kill(pid: u32) {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).unwrap();
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    let _ = kill_process(id(pid), Signal::KILL);
+}
+
+/// Sends a signal to a process that is there.
+pub(super) fn signal(pid: u32, signal: Signal) {
+    kill_process(id(pid), signal).unwrap();
+}
+
+fn id(pid: u32) -> Pid {
+    i32::try_from(pid).ok().and_then(Pid::from_raw).unwrap()
 }
 
 /// A program that ended.

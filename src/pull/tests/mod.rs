@@ -22,6 +22,7 @@ use crate::spool::Budget;
 
 mod endings;
 mod failures;
+mod fairness;
 mod filters;
 mod gather;
 mod keys;

@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::clock::Clock;
+use crate::store::{DaemonLock, Pulse};
 
 #[track_caller]
 fn unusable<T>(opened: Result<T, StoreError>) -> String {
@@ -102,8 +104,56 @@ async fn a_second_process_is_told_who_holds_the_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn there_is_one_daemon_a_store() {
     let bench = Bench::new().await;
-    let _lock = bench.store.lock_daemon(noon()).await.unwrap();
-    assert!(matches!(bench.store.lock_daemon(noon()).await, Err(StoreError::Busy(_))));
+    let (path, clock) = (bench.dir.path().join("store.db"), Clock::hurried(noon()));
+    let _lock = DaemonLock::take(&path, &clock).await.unwrap();
+    assert!(matches!(DaemonLock::take(&path, &clock).await, Err(StoreError::Busy(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemons_lock_tells_who_holds_it_and_when_it_last_turned() {
+    let (dir, clock) = (TempDir::new().unwrap(), Clock::hurried(noon()));
+    let path = dir.path().join("store.db");
+    assert_eq!(DaemonLock::look(&path).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    let mut lock = DaemonLock::take(&path, &clock).await.unwrap();
+    let holder = format!("pid {}, run since 2026-03-01T12:00:00Z", std::process::id());
+    let Pulse { is_held, is_starting, holder: told, .. } = DaemonLock::look(&path).unwrap();
+    assert_eq!((is_held, is_starting, told), (true, true, holder.clone()));
+    lock.serving(noon());
+    let beat_at = noon() + TimeDelta::minutes(7);
+    lock.beat(beat_at);
+    let pulse = Pulse { is_held: true, is_starting: false, holder, beat_at };
+    assert_eq!(DaemonLock::look(&path).unwrap(), pulse);
+    drop(lock);
+    assert_eq!(DaemonLock::look(&path).unwrap(), Pulse { is_held: false, ..pulse });
+}
+
+/// A probe looks at the very instant at which a daemon starts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_the_lock_keeps_no_daemon_from_starting() {
+    let (dir, clock) = (TempDir::new().unwrap(), Clock::stepped(noon()));
+    let path = dir.path().join("store.db");
+    drop(DaemonLock::take(&path, &clock.0).await.unwrap());
+    let probe = std::fs::File::open(DaemonLock::path(&path)).unwrap();
+    probe.lock_shared().unwrap();
+    let daemon = tokio::spawn(async move { DaemonLock::take(&path, &clock.0).await });
+    while clock.1.next_wake().is_none() {
+        tokio::task::yield_now().await;
+    }
+    drop(probe);
+    clock.1.advance_to(noon() + TimeDelta::seconds(1));
+    daemon.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_answers_until_its_file_is_gone() {
+    let bench = Bench::new().await;
+    bench.store.answers().await.unwrap();
+    let (path, aside) = (bench.dir.path().join("store.db"), bench.dir.path().join("aside.db"));
+    std::fs::rename(&path, &aside).unwrap();
+    assert!(bench.store.answers().await.unwrap_err().to_string().contains("was removed or replaced"));
+    std::fs::rename(&aside, &path).unwrap();
+    bench.store.answers().await.unwrap();
+    assert_eq!(std::fs::read_dir(bench.dir.path()).unwrap().count(), 3, "nothing is left behind");
 }
 
 #[tokio::test(flavor = "multi_thread")]

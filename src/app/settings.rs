@@ -1,0 +1,120 @@
+//! Checked settings and the file they came from: read at the start, looked at anew by a reload and by
+//! `config --check`.
+
+use std::path::{Path, PathBuf};
+
+use super::AppError;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::config::problems::{Problem, Problems};
+use crate::key::KeyPair;
+use crate::name::ConnectionName;
+use crate::notify::Notifier;
+use crate::telemetry;
+
+/// Checked settings and the file they came from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The file.
+    pub path: PathBuf,
+    /// What it says.
+    pub config: Config,
+}
+
+impl Settings {
+    /// Reads and checks the file, and starts logging as it says.
+    ///
+    /// # Errors
+    /// [`AppError::Unreadable`] or [`AppError::Config`]: a person must change something.
+    pub fn load(path: &Path, log: &str) -> Result<Self, AppError> {
+        let settings = Self::read(path)?;
+        telemetry::init(settings.config.log, log, Clock::System)?;
+        Ok(settings)
+    }
+
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// Those of [`Settings::load`].
+    pub fn read(path: &Path) -> Result<Self, AppError> {
+        let (path, text) = read_file(path)?;
+        let config = Config::parse(&text, &path)?;
+        Ok(Self { path, config })
+    }
+
+    /// Checks what the file's text alone does not tell: keys that two connections share, authorities that
+    /// cannot be read.
+    ///
+    /// # Errors
+    /// A person must change something.
+    pub fn check(&self) -> Result<(), AppError> {
+        refuse_shared_keys(&self.config)?;
+        Notifier::new(&self.config.network)?;
+        Ok(())
+    }
+
+    /// Refuses what a daemon that runs under `before` cannot take on: what it holds open, and what its
+    /// runs reckon with until their ends.
+    ///
+    /// # Errors
+    /// [`AppError::Config`] with every such key.
+    pub fn refuse_fixed(&self, before: &Config) -> Result<(), AppError> {
+        let now = &self.config;
+        let fixed = [
+            ("store.sqlite.path", now.store_path != before.store_path),
+            ("daemon.memory_max", now.daemon.memory_max != before.daemon.memory_max),
+            ("server", now.server != before.server),
+            ("log.format", now.log != before.log),
+        ];
+        let problem = |(path, _): (&str, bool)| Problem {
+            path: path.to_owned(),
+            text: "cannot change while the daemon runs; put the old value back, or restart the daemon".into(),
+        };
+        let problems: Vec<_> = fixed.into_iter().filter(|(_, is_other)| *is_other).map(problem).collect();
+        if problems.is_empty() { Ok(()) } else { Err(Problems::new(&self.path, problems).into()) }
+    }
+}
+
+/// Where the store lies by the file at `path`, whatever else is wrong with it.
+///
+/// # Errors
+/// Those of [`Settings::read`].
+pub fn store_path(path: &Path) -> Result<PathBuf, AppError> {
+    let (path, text) = read_file(path)?;
+    Ok(Config::store_path(&text, &path)?)
+}
+
+/// The file's text, and its path made absolute, so that what `config` prints means the same wherever it is
+/// kept.
+fn read_file(path: &Path) -> Result<(PathBuf, String), AppError> {
+    let unreadable = |source| AppError::Unreadable { path: path.to_owned(), source };
+    let path = std::path::absolute(path).map_err(unreadable)?;
+    let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+    Ok((path, text))
+}
+
+/// Refuses settings in which two connections hold the same access key: both would pull one account. A
+/// key that cannot be read is told when its connection is asked, and so is one that is in both places
+/// of one connection.
+///
+/// # Errors
+/// [`AppError::Usage`] names both connections.
+pub fn refuse_shared_keys(config: &Config) -> Result<(), AppError> {
+    let mut seen: Vec<(&ConnectionName, KeyPair)> = Vec::new();
+    for connection in &config.connections {
+        let name = &connection.name;
+        for key in connection.keys() {
+            let Ok(pair) = KeyPair::read(name, key) else { continue };
+            let is_shared = |(other, known): &&(&ConnectionName, KeyPair)| {
+                *other != name && pair.shares_access_key(known)
+            };
+            if let Some((other, _)) = seen.iter().find(is_shared) {
+                return Err(AppError::Usage(format!(
+                    "connections {other} and {name} hold the same access key; keep one of them"
+                )));
+            }
+            seen.push((name, pair));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! `health`: whether the daemon turns, told by its lock file alone. For the probe of a container, and for
+//! other users: needs no secret and no server, opens no database, writes nothing.
+
+use std::io;
+use std::path::Path;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+
+use super::output::instant;
+use super::{Exit, Output};
+use crate::app::{self, AppError};
+use crate::clock::Clock;
+use crate::store::{DaemonLock, Pulse};
+
+/// The daemon turns at least once a minute.
+const BEAT_AGE_MAX: TimeDelta = TimeDelta::minutes(2);
+/// Bringing a large store up to date may take this long.
+const START_MAX: TimeDelta = TimeDelta::minutes(10);
+
+#[derive(Debug, Serialize)]
+struct Health {
+    is_healthy: bool,
+    is_starting: bool,
+    /// What the daemon wrote about itself.
+    daemon: Option<String>,
+    beat_at: Option<DateTime<Utc>>,
+    /// Why it is not healthy, and what to do.
+    error: Option<String>,
+}
+
+pub(super) fn run(config: &Path, out: &Output) -> Result<Exit, AppError> {
+    let store = app::store_path(config)?;
+    let health = match DaemonLock::look(&store) {
+        Ok(pulse) => {
+            let error = fault(&pulse, Clock::System.now());
+            let Pulse { holder, beat_at, is_starting, .. } = pulse;
+            Health {
+                is_healthy: error.is_none(),
+                is_starting,
+                daemon: Some(holder),
+                beat_at: Some(beat_at),
+                error,
+            }
+        }
+        Err(error) => {
+            let error = Some(unseen(&store, &error));
+            Health { is_healthy: false, is_starting: false, daemon: None, beat_at: None, error }
+        }
+    };
+    out.result(&health, || to_text(&health))?;
+    Ok(if health.is_healthy { Exit::Done } else { Exit::Failed })
+}
+
+/// What is wrong with the daemon by what its lock tells, if anything.
+fn fault(pulse: &Pulse, now: DateTime<Utc>) -> Option<String> {
+    let Pulse { is_held, is_starting, holder, beat_at } = pulse;
+    let (age, at) = (now - *beat_at, instant(*beat_at));
+    if !is_held {
+        return Some(format!(
+            "not running since about {at} ({holder}); its log says why it ended, start it again"
+        ));
+    }
+    if age < -BEAT_AGE_MAX {
+        return Some(format!(
+            "last beat at {at}, which is still to come: a clock was set back; {holder} beats anew within a \
+             minute, or it hangs and must be restarted"
+        ));
+    }
+    if *is_starting {
+        return (age > START_MAX).then(|| {
+            format!("starting since {at} ({holder}); its log says how far it is, restart it if it hangs")
+        });
+    }
+    (age > BEAT_AGE_MAX).then(|| {
+        format!(
+            "hung since {at} ({holder}), or its store's folder cannot be written; see its log, restart it"
+        )
+    })
+}
+
+/// Why the lock cannot be looked at.
+fn unseen(store: &Path, error: &io::Error) -> String {
+    let lock = DaemonLock::path(store);
+    let has_folder = store.parent().is_some_and(Path::is_dir);
+    match error.kind() {
+        io::ErrorKind::NotFound if has_folder => {
+            format!(
+                "not running: no daemon ever ran on {}; start it with clearpoint-sync run",
+                store.display()
+            )
+        }
+        _ => format!(
+            "{} cannot be read: {error}; look as the daemon's user or in its group, where its store's folder is",
+            lock.display()
+        ),
+    }
+}
+
+fn to_text(health: &Health) -> String {
+    match (&health.error, &health.daemon, health.beat_at) {
+        (Some(error), _, _) => error.clone(),
+        (None, Some(daemon), _) if health.is_starting => format!("healthy: starting, {daemon}"),
+        (None, Some(daemon), Some(beat_at)) => format!("healthy: {daemon}, last beat {}", instant(beat_at)),
+        (None, ..) => "healthy".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: &str = "2026-03-01T12:00:00Z";
+
+    fn pulse(is_held: bool, is_starting: bool, seconds_old: i64) -> Pulse {
+        let now: DateTime<Utc> = NOW.parse().unwrap();
+        let beat_at = now - TimeDelta::seconds(seconds_old);
+        Pulse { is_held, is_starting, holder: "pid 7, run since then".into(), beat_at }
+    }
+
+    #[track_caller]
+    fn check(pulse: &Pulse, expected: Option<&str>) {
+        let fault = fault(pulse, NOW.parse().unwrap());
+        match expected {
+            None => assert_eq!(fault, None),
+            Some(start) => assert!(fault.as_ref().is_some_and(|text| text.starts_with(start)), "{fault:?}"),
+        }
+    }
+
+    #[test]
+    fn a_beat_is_good_for_two_minutes_and_a_start_for_ten() {
+        check(&pulse(true, false, 120), None);
+        check(&pulse(true, false, 121), Some("hung since 2026-03-01T11:57:59Z (pid 7"));
+        check(&pulse(true, true, 600), None);
+        check(&pulse(true, true, 601), Some("starting since 2026-03-01T11:49:59Z"));
+        check(&pulse(true, false, -120), None);
+        check(&pulse(true, false, -121), Some("last beat at 2026-03-01T12:02:01Z, which is still to come"));
+        check(&pulse(false, false, 5), Some("not running since about 2026-03-01T11:59:55Z"));
+    }
+}

@@ -1,0 +1,76 @@
+//! One turn of the daemon's loop: a run over a connection, or a look at its keys.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::app::{Asker, Engine, Order, Passed};
+use crate::config::Connection;
+use crate::daemon::{Ended, Turn, Work};
+use crate::run::Outcome;
+
+/// Does a turn under the settings it begins with, whatever a reload brings meanwhile.
+pub(super) async fn serve(
+    current: watch::Receiver<Arc<Engine>>,
+    turn: Turn,
+    cancel: watch::Receiver<bool>,
+) -> Ended {
+    let engine = Arc::clone(&current.borrow());
+    // Its seat is about to be taken away.
+    let Some(connection) = engine.connection(&turn.name) else { return Ended::Watched };
+    let ended = serve_connection(&engine, connection, turn.work, cancel).await;
+    let engine = Arc::clone(&current.borrow());
+    if let Some(connection) = engine.connection(&turn.name)
+        && let Err(error) = engine.show(connection).await
+    {
+        let (connection, error) = (&turn.name, error.to_text());
+        tracing::warn!(event = "status_unread", %connection, error, "status could not be read");
+    }
+    if engine.connection(&turn.name).is_none()
+        && let Err(error) = engine.retire_warnings().await
+    {
+        // What this turn told would stay open for ever; the next start tries again.
+        let (connection, error) = (&turn.name, error.to_text());
+        tracing::error!(event = "watch_failed", %connection, error, "could not end the warnings of a connection");
+    }
+    ended
+}
+
+async fn serve_connection(
+    engine: &Engine,
+    connection: &Connection,
+    work: Work,
+    cancel: watch::Receiver<bool>,
+) -> Ended {
+    let mode = match work {
+        Work::Run(mode) => mode,
+        Work::Watch => {
+            if let Err(error) = engine.look_at_keys(connection).await {
+                let (connection, error) = (&connection.name, error.to_text());
+                tracing::error!(event = "watch_failed", %connection, error, "could not look at the keys");
+            }
+            return Ended::Watched;
+        }
+    };
+    match engine.rests(connection).await {
+        Ok(None) => {}
+        Ok(reason) => return ended_early(Outcome::Refused, reason),
+        Err(error) => return ended_early(Outcome::Failed, Some(error.to_text())),
+    }
+    let (progress, _unseen) = watch::channel(None);
+    let order = Order { mode: Some(mode), asker: Asker::Schedule, cancel, progress };
+    match engine.pass(connection, order).await {
+        Ok(Passed { run, standing }) => Ended::Ran {
+            outcome: run.outcome.expect("a reported run has ended"),
+            reason: run.reason,
+            needs_full: run.needs_full,
+            standing: Some(standing),
+        },
+        Err(error) => ended_early(Outcome::Failed, Some(error.to_text())),
+    }
+}
+
+/// A run that did not begin.
+fn ended_early(outcome: Outcome, reason: Option<String>) -> Ended {
+    Ended::Ran { outcome, reason, needs_full: false, standing: None }
+}

@@ -1,0 +1,210 @@
+//! One connection among the others: when its next run is due, and what becomes of that when it ends or
+//! is given other schedules. Pure, as [`Turns`](super::Turns) is, which alone calls it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{Ended, Member, Skipped, Turn, Work};
+use crate::board::TurnShown;
+use crate::name::ConnectionName;
+use crate::run::{Mode, Outcome};
+use crate::status::Running;
+
+/// A key's expiry is looked at this often between runs, so that a weekly schedule is no silence.
+const WATCH_EVERY: TimeDelta = TimeDelta::hours(1);
+
+/// Starts are spread over at most this long.
+const JITTER_MAX: Duration = Duration::from_secs(30);
+
+/// A run that takes this long is slow, and so is its connection until a quick one.
+const SLOW: TimeDelta = TimeDelta::minutes(5);
+
+/// A connection's place.
+#[derive(Debug)]
+pub(super) struct Seat {
+    member: Member,
+    /// Due times of `schedule` up to here are served or skipped; `None`: it never ran.
+    served: Option<DateTime<Utc>>,
+    /// The same for `schedule_full`.
+    served_full: Option<DateTime<Utc>>,
+    /// When it is due next, and with its jitter when it starts.
+    pub(super) due_at: DateTime<Utc>,
+    pub(super) starts_at: DateTime<Utc>,
+    /// When its keys are to be looked at next.
+    pub(super) watch_at: DateTime<Utc>,
+    /// The last full run was made because the one before asked for it.
+    is_follow_up: bool,
+    /// Its last run was slow.
+    pub(super) is_slow: bool,
+    pub(super) busy: Option<Busy>,
+    stay: Stay,
+}
+
+/// What is under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Busy {
+    pub(super) work: Work,
+    started_at: DateTime<Utc>,
+}
+
+/// Whether a seat is still wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stay {
+    Stays,
+    /// It was taken out of the configuration, and stands only until what is under way has ended.
+    Leaves,
+    /// It was put back before that: its run was asked to stop, and is made up for at once.
+    Returns,
+}
+
+impl Seat {
+    /// Whose turn it is, to be shown.
+    pub(super) fn shown(&self) -> TurnShown {
+        let running = self.busy.and_then(|Busy { work, started_at }| match work {
+            Work::Run(mode) => Some(Running { mode, since: started_at }),
+            Work::Watch => None,
+        });
+        TurnShown { running, next_run: self.starts_at }
+    }
+
+    pub(super) fn new(member: Member, jitter: f64, now: DateTime<Utc>) -> Self {
+        let mut seat = Self {
+            served: member.last_run,
+            served_full: member.last_full.or(member.last_run),
+            member,
+            due_at: now,
+            starts_at: now,
+            watch_at: now,
+            is_follow_up: false,
+            is_slow: false,
+            busy: None,
+            stay: Stay::Stays,
+        };
+        seat.plan(jitter, now);
+        seat.notice_clock_step(jitter, now);
+        seat
+    }
+
+    /// Takes on what the configuration says now. What is under way goes on; a due time that waits for its
+    /// turn is kept unless the schedules are others.
+    pub(super) fn take_on(&mut self, member: Member, jitter: f64, now: DateTime<Utc>) {
+        let Member { name: _, schedule, schedule_full, last_run: _, last_full: _ } = member;
+        if self.stay == Stay::Leaves {
+            self.stay = Stay::Returns;
+        }
+        if self.member.schedule != schedule || self.member.schedule_full != schedule_full {
+            self.member.schedule = schedule;
+            self.member.schedule_full = schedule_full;
+            self.plan(jitter, now);
+        }
+    }
+
+    /// It is no longer wanted.
+    pub(super) fn leave(&mut self) {
+        self.stay = Stay::Leaves;
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.stay == Stay::Leaves
+    }
+
+    /// Works out when it is due next. What is due already starts without jitter.
+    fn plan(&mut self, jitter: f64, now: DateTime<Utc>) {
+        let (Some(served), Some(served_full)) = (self.served, self.served_full) else {
+            self.due_at = now;
+            self.starts_at = now;
+            return;
+        };
+        let full_at = self.member.schedule_full.next_after(served_full);
+        self.due_at = self.member.schedule.next_after(served).min(full_at);
+        self.starts_at = self.due_at;
+        if self.due_at > now {
+            let interval = self.member.schedule.next_after(self.due_at) - self.due_at;
+            self.starts_at += spread(&self.member.name, self.due_at, interval, jitter);
+        }
+    }
+
+    /// A clock that was set back must not leave a connection waiting for the old time to return.
+    pub(super) fn notice_clock_step(&mut self, jitter: f64, now: DateTime<Utc>) {
+        let is_ahead = |at: Option<DateTime<Utc>>| at.is_some_and(|at| at > now);
+        if self.watch_at > now + WATCH_EVERY {
+            self.watch_at = now;
+        }
+        if is_ahead(self.member.last_full) {
+            self.member.last_full = Some(now);
+        }
+        if self.busy.is_none() && (is_ahead(self.served) || is_ahead(self.served_full)) {
+            self.served = self.served.map(|at| at.min(now));
+            self.served_full = self.served_full.map(|at| at.min(now));
+            self.plan(jitter, now);
+        }
+    }
+
+    /// Whether a full run was due since the last one that stored something: one full run serves both.
+    fn owes_full(&self, now: DateTime<Utc>) -> bool {
+        self.member.last_full.is_none_or(|last| self.member.schedule_full.next_after(last) <= now)
+    }
+
+    pub(super) fn begin_run(&mut self, now: DateTime<Utc>) -> Turn {
+        let mode = if self.owes_full(now) { Mode::Full } else { Mode::Incremental };
+        self.begin(Work::Run(mode), self.due_at, now)
+    }
+
+    pub(super) fn begin_watch(&mut self, now: DateTime<Utc>) -> Turn {
+        self.begin(Work::Watch, now, now)
+    }
+
+    fn begin(&mut self, work: Work, due_at: DateTime<Utc>, now: DateTime<Utc>) -> Turn {
+        self.busy = Some(Busy { work, started_at: now });
+        Turn { name: self.member.name.clone(), work, due_at }
+    }
+
+    /// What came due meanwhile is skipped, except that a full run is never skipped for an incremental one.
+    pub(super) fn end(&mut self, ended: &Ended, jitter: f64, now: DateTime<Utc>) -> Option<Skipped> {
+        let busy = self.busy.take()?;
+        let Work::Run(mode) = busy.work else {
+            self.watch_at = now + WATCH_EVERY;
+            return None;
+        };
+        // A run that did not get so far as to look at the keys' dates has not spoken of them.
+        if let Ended::Ran { standing: Some(_), .. } = ended {
+            self.watch_at = now + WATCH_EVERY;
+        }
+        if let Ended::Ran { outcome: Outcome::Ok | Outcome::Partial, needs_full, .. } = ended
+            && mode == Mode::Full
+        {
+            // A list that never stands still must not make every run a full one: one follow-up.
+            self.is_follow_up = *needs_full && !self.is_follow_up;
+            self.member.last_full = (!self.is_follow_up).then_some(now);
+        }
+        self.is_slow = now - busy.started_at >= SLOW;
+        if std::mem::replace(&mut self.stay, Stay::Stays) == Stay::Returns {
+            self.served = None;
+            self.plan(jitter, now);
+            return None;
+        }
+        let skipped_at = self.member.schedule.next_after(busy.started_at);
+        self.served = Some(now);
+        self.served_full = Some(if mode == Mode::Full { now } else { busy.started_at.min(now) });
+        self.plan(jitter, now);
+        (skipped_at <= now).then_some(Skipped { due_at: skipped_at, next_at: self.starts_at })
+    }
+}
+
+/// How much later than due a run starts: the same for the same connection and due time, different for
+/// others, below `share` of the interval and [`JITTER_MAX`].
+#[must_use]
+pub(super) fn spread(
+    name: &ConnectionName,
+    due_at: DateTime<Utc>,
+    interval: TimeDelta,
+    share: f64,
+) -> TimeDelta {
+    let interval = interval.to_std().unwrap_or_default();
+    let most = interval.mul_f64(share.clamp(0.0, 1.0)).min(JITTER_MAX);
+    let hash = xxh3_64_with_seed(name.as_str().as_bytes(), due_at.timestamp().unsigned_abs());
+    let part = u32::try_from(hash % 1000).unwrap_or_default();
+    TimeDelta::from_std(most * part / 1000).unwrap_or_default()
+}

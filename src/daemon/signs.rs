@@ -1,0 +1,56 @@
+//! Signs of life, given by the loop's own turn and by nothing else, so that a loop that hangs gives none:
+//! the watchdog is patted, the daemon's lock file touched, the board brought up to date.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Turns;
+use crate::board::Board;
+use crate::store::DaemonLock;
+use crate::systemd::Systemd;
+
+/// The lock is touched no more often.
+const BEAT_EVERY_MIN: TimeDelta = TimeDelta::seconds(10);
+
+/// Who is told that the loop turns.
+#[derive(Debug)]
+pub struct Signs {
+    systemd: Systemd,
+    lock: Option<DaemonLock>,
+    board: Arc<Board>,
+    beat_at: Option<DateTime<Utc>>,
+}
+
+impl Signs {
+    /// Signs to the service manager, on the board, and on the daemon's lock if it has one.
+    #[must_use]
+    pub fn new(systemd: Systemd, lock: Option<DaemonLock>, board: Arc<Board>) -> Self {
+        Self { systemd, lock, board, beat_at: None }
+    }
+
+    /// The loop is about to turn for the first time.
+    pub(super) fn ready(&mut self, now: DateTime<Utc>) {
+        if let Some(lock) = &mut self.lock {
+            lock.serving(now);
+        }
+        self.systemd.ready();
+    }
+
+    /// The loop turned.
+    pub(super) fn turned(&mut self, status: &str, turns: &Turns, now: DateTime<Utc>) {
+        self.board.turn(now, turns.shown());
+        self.systemd.pat_watchdog();
+        self.systemd.status(status);
+        if self.beat_at.is_none_or(|at| now < at || now - at >= BEAT_EVERY_MIN) {
+            self.beat_at = Some(now);
+            self.lock.as_ref().inspect(|lock| lock.beat(now));
+        }
+    }
+
+    /// The drain has begun.
+    pub(super) fn stopping(&self) {
+        self.board.stop();
+        self.systemd.stopping();
+    }
+}

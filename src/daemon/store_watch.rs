@@ -1,0 +1,69 @@
+//! Asks the store once a minute whether it answers, beside the loop: a store that does not is said, and
+//! shown to whoever asks, and ends nothing. The runs try again by themselves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::SecondsFormat;
+
+use crate::board::Board;
+use crate::clock::Clock;
+use crate::quiet::{Quiet, Row};
+use crate::store::{Store, StoreError};
+
+const ASK_EVERY: Duration = Duration::from_secs(60);
+/// A store that says nothing for this long does not answer.
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+/// Watches the store for the life of the daemon. The board holds why it cannot be used, while it cannot.
+pub async fn watch_store(store: Store, clock: Clock, board: Arc<Board>) {
+    let mut voice = Quiet::default();
+    loop {
+        clock.sleep(ASK_EVERY).await;
+        let asked = store.clone();
+        let mut answer = tokio::spawn(async move { asked.answers().await });
+        let reason = tokio::select! {
+            answer = &mut answer => match answer {
+                Ok(answer) => answer.err().map(|error| to_text(&error)),
+                Err(fault) => Some(fault.to_string()),
+            },
+            () = clock.sleep(ANSWER_MAX) => Some(format!("gave no answer within {} s", ANSWER_MAX.as_secs())),
+        };
+        say(&mut voice, reason.as_deref(), &clock);
+        board.show_unreachable(reason);
+        // A disk that hangs is asked one question at a time.
+        if !answer.is_finished() {
+            let _ = answer.await;
+        }
+    }
+}
+
+fn say(voice: &mut Quiet, reason: Option<&str>, clock: &Clock) {
+    let since = |row: Row| row.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    match reason {
+        Some(error) => {
+            if let Some(row) = voice.failed(error, clock.now()) {
+                let since = since(row);
+                tracing::error!(
+                    event = "store_unreachable",
+                    error,
+                    since,
+                    action = "mend what the message names; the daemon goes on by itself, and runs catch up",
+                    "store cannot be used"
+                );
+            }
+        }
+        None => {
+            if let Some(row) = voice.recovered() {
+                tracing::info!(event = "store_reachable", since = since(row), "store can be used again");
+            }
+        }
+    }
+}
+
+fn to_text(error: &StoreError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,68 @@
+//! Three hundred connections in one daemon: none runs twice at once, none is left out, and the process
+//! stays as large as it became.
+
+use std::fmt::Write as _;
+
+use clearpoint_sync::simulator::{ApiKey, Size, World};
+
+use crate::harness::{Bench, Setup};
+
+const CONNECTIONS: usize = 300;
+
+/// Growth from the second round on that is no leak: allocators keep what they once had.
+const GROWTH_MAX_KB: u64 = 8 * 1024;
+
+async fn bench() -> Bench {
+    let mut world = World::generate(195, &Size::small().with("measures", 5));
+    for n in 0..CONNECTIONS {
+        let (access, secret) = (format!("access-{n}"), "secret".to_owned());
+        world.add_key(ApiKey { access, secret, expires: None, user: World::USER.into() });
+    }
+    let bench = Setup::of(world).start().await;
+    bench.write_secret("secret", "secret");
+    let mut config = "[store.sqlite]\npath = \"clearpoint.db\"\n[log]\nformat = \"json\"\n\
+                      [host_limits]\nrequests_per_second = 1000\nconcurrency = 64\n"
+        .to_owned();
+    for n in 0..CONNECTIONS {
+        bench.write_secret(&format!("access-{n}"), &format!("access-{n}"));
+        let url = bench.simulator.base_url();
+        write!(
+            config,
+            "[connections.c{n:03}]\nbase_url = \"{url}\"\nschedule = \"*/10 * * * * *\"\nkinds = [\"measures\"]\n\
+             measure_data = \"off\"\ndetails = \"off\"\n[connections.c{n:03}.limits]\n\
+             requests_per_second = 1000\n[connections.c{n:03}.key]\nname = \"Key\"\nexpires = 2099-12-31\n\
+             access_key = {{ file = \"access-{n}\" }}\nsecret_key = {{ file = \"secret\" }}\n"
+        )
+        .unwrap();
+    }
+    std::fs::write(bench.file("config.toml"), config).unwrap();
+    bench
+}
+
+/// The memory that a process holds.
+fn resident_kb(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_hundred_connections_take_their_turns_in_a_process_that_does_not_grow() {
+    let bench = bench().await;
+    let mut daemon = bench.start(&["run"]);
+    let finished = ["\"event\":\"run_finished\""];
+    daemon.says_often(CONNECTIONS + 50, &finished).await;
+    let before = resident_kb(daemon.pid);
+    daemon.says_often(2 * CONNECTIONS + 100, &finished).await;
+    let after = resident_kb(daemon.pid);
+    let ran = daemon.stop().await;
+    ran.assert_code(&[0]);
+    assert!(after < before + GROWTH_MAX_KB, "{before} KB, then {after} KB");
+    let overlaps = "SELECT count(*) FROM (SELECT started_at, lag(finished_at) OVER \
+                    (PARTITION BY connection ORDER BY id) AS ended FROM runs) WHERE started_at < ended";
+    assert_eq!(bench.number(overlaps), 0);
+    let least =
+        "SELECT min(runs) FROM (SELECT count(*) AS runs FROM runs WHERE outcome = 'ok' GROUP BY connection)";
+    assert!(bench.number(least) >= 2, "nobody is left out");
+    assert_eq!(bench.number("SELECT count(DISTINCT connection) FROM runs"), 300);
+}

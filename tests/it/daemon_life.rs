@@ -1,0 +1,163 @@
+//! A daemon's start and end, as signals and probes see them.
+
+use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
+
+use clearpoint_sync::simulator::{Size, World};
+use rusqlite::Connection;
+
+use crate::harness::{Bench, Setup};
+use crate::program::{Ran, Running, signal};
+use rustix::process::Signal;
+
+async fn bench() -> Bench {
+    let world = World::generate(194, &Size::small().with("measures", 40));
+    let setup = Setup { measure_data: "off", details: "off", kinds: &["measures"], ..Setup::of(world) };
+    let bench = setup.start().await;
+    let config = std::fs::read_to_string(bench.file("config.toml")).unwrap();
+    std::fs::write(bench.file("config.toml"), config.replace("*/15 * * * *", "*/1 * * * * *")).unwrap();
+    bench
+}
+
+/// Where a daemon tells how far it is.
+struct Ear(UnixDatagram);
+
+impl Ear {
+    /// Starts a daemon that is heard.
+    fn start(bench: &Bench) -> (Self, Running) {
+        let path = bench.file("notify");
+        let ear = Self(UnixDatagram::bind(&path).unwrap());
+        ear.0.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let variables = [("NOTIFY_SOCKET", path.as_os_str())];
+        (ear, Running::start_among(&variables, &bench.file("config.toml"), &["run"]))
+    }
+
+    fn hears(&self, state: &str) {
+        let mut buffer = [0; 512];
+        loop {
+            let length = self.0.recv(&mut buffer).unwrap_or_else(|error| panic!("no {state}: {error}"));
+            if buffer[..length] == *state.as_bytes() {
+                return;
+            }
+        }
+    }
+}
+
+/// Nothing is half-written, and the next sync makes up for what was cut off.
+async fn check_converges(bench: &Bench, ran: &Ran) {
+    ran.assert_code(&[0]);
+    assert_eq!(bench.sql("PRAGMA integrity_check"), ["ok"]);
+    bench.sync_full().await;
+    bench.assert_mirrors_kind("measures");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_stop_ends_a_run_whose_server_hangs() {
+    let bench = bench().await;
+    bench.simulator.hold();
+    let (ear, daemon) = Ear::start(&bench);
+    ear.hears("READY=1");
+    bench.simulator.in_flight(1).await;
+    let asked = Instant::now();
+    let ran = daemon.stop().await;
+    assert!(asked.elapsed() < Duration::from_secs(10), "{ran}");
+    assert_eq!(ran.told("runs_cut").as_deref(), Some("0"), "{ran}");
+    bench.simulator.release();
+    check_converges(&bench, &ran).await;
+}
+
+/// A daemon in the middle of a run that waits for a store which another program keeps to itself.
+async fn in_a_write(bench: &Bench) -> (Ear, Running, Connection) {
+    bench.sync_full().await;
+    let other = Connection::open(bench.file("clearpoint.db")).unwrap();
+    let (ear, daemon) = Ear::start(bench);
+    ear.hears("READY=1");
+    bench.simulator.hold();
+    bench.simulator.in_flight(1).await;
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let id = bench.simulator.world().ids("measures")[0];
+    bench.simulator.world().edit("measures", id, "name", "changed".into());
+    bench.simulator.release();
+    (ear, daemon, other)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_ends_after_ten_seconds_also_where_a_write_hangs() {
+    let bench = bench().await;
+    let (ear, daemon, other) = in_a_write(&bench).await;
+    let asked = Instant::now();
+    signal(daemon.pid, Signal::TERM);
+    ear.hears("STOPPING=1");
+    // A reload that comes late ends nothing.
+    signal(daemon.pid, Signal::HUP);
+    let ran = daemon.end().await;
+    assert!(asked.elapsed() < Duration::from_secs(15), "{ran}");
+    drop(other);
+    check_converges(&bench, &ran).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_request_to_stop_ends_at_once() {
+    let bench = bench().await;
+    let (ear, daemon, other) = in_a_write(&bench).await;
+    let asked = Instant::now();
+    signal(daemon.pid, Signal::TERM);
+    ear.hears("STOPPING=1");
+    signal(daemon.pid, Signal::TERM);
+    let ran = daemon.end().await;
+    assert!(asked.elapsed() < Duration::from_secs(8), "before the drain's own end: {ran}");
+    drop(other);
+    check_converges(&bench, &ran).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_starts_is_healthy_and_survives_an_early_reload() {
+    let bench = bench().await;
+    // A store that is being made by somebody else keeps the daemon in its start.
+    let other = Connection::open(bench.file("clearpoint.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let mut daemon = bench.start(&["run"]);
+    while !bench.run(&["health"]).await.text().contains("starting") {
+        assert!(daemon.lines(&["ERROR"]) == 0);
+    }
+    signal(daemon.pid, Signal::HUP);
+    bench.run(&["health"]).await.assert_code(&[0]);
+    other.execute_batch("ROLLBACK").unwrap();
+    daemon.says("daemon_started").await;
+    daemon.says("reloaded").await;
+    daemon.says("run_finished").await;
+    daemon.stop().await.assert_code(&[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_tells_a_daemon_that_turns_from_one_that_hangs_or_is_gone() {
+    let bench = bench().await;
+    let never = bench.run(&["health"]).await;
+    never.assert_code(&[1]);
+    never.assert_names(&["not running", "no daemon ever ran"]);
+
+    let mut daemon = bench.start(&["run"]);
+    daemon.says("run_finished").await;
+    // What else is wrong with the file is none of its business.
+    let config = std::fs::read_to_string(bench.file("config.toml")).unwrap();
+    std::fs::write(bench.file("config.toml"), config.replace("json", "jsn") + "\nno TOML").unwrap();
+    let healthy = bench.run(&["health", "--json"]).await;
+    healthy.assert_code(&[0]);
+    let told: serde_json::Value = serde_json::from_str(&healthy.stdout).unwrap();
+    assert_eq!((&told["is_healthy"], &told["error"]), (&true.into(), &serde_json::Value::Null));
+    assert!(told["daemon"].as_str().unwrap().contains(&format!("pid {}", daemon.pid)), "{told}");
+
+    signal(daemon.pid, Signal::STOP);
+    let lock = std::fs::File::options().write(true).open(bench.file("clearpoint.db.daemon.lock")).unwrap();
+    let beat_at = lock.metadata().unwrap().modified().unwrap();
+    lock.set_modified(beat_at - Duration::from_secs(180)).unwrap();
+    let hung = bench.run(&["health"]).await;
+    hung.assert_code(&[1]);
+    hung.assert_names(&["hung since", &daemon.pid.to_string()]);
+
+    signal(daemon.pid, Signal::KILL);
+    daemon.end().await.assert_code(&[-1]);
+    let gone = bench.run(&["health"]).await;
+    gone.assert_code(&[1]);
+    gone.assert_names(&["not running since"]);
+}
