@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::{AppError, Exit, Settings};
+use crate::telemetry;
 use output::Output;
 
 /// Keeps a SQL copy of a ClearPoint Strategy account true, and tells its operators before an API key
@@ -101,8 +102,11 @@ impl Cli {
         match self.dispatch(&out) {
             Ok(exit) => exit,
             Err(error) => {
-                out.say(&error.to_text());
-                error.exit()
+                let (text, exit) = (error.to_text(), error.exit());
+                if !telemetry::told_journal(&text, exit.code()) {
+                    out.say(&text);
+                }
+                exit
             }
         }
     }

@@ -274,15 +274,18 @@ pub struct Warnings {
 /// `log.format`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// Text on a terminal or under systemd, JSON elsewhere.
+    /// Fields for the journal under systemd, text on a terminal, JSON elsewhere.
     Auto,
     /// Text.
     Text,
     /// JSON lines.
     Json,
+    /// Fields for the journal, wherever stderr leads.
+    Journald,
 }
 
 impl LogFormat {
     /// The words of the file.
-    pub const WORDS: [(&str, Self); 3] = [("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)];
+    pub const WORDS: [(&str, Self); 4] =
+        [("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json), ("journald", Self::Journald)];
 }
