@@ -20,6 +20,7 @@ mod lock;
 mod mapped_user;
 mod memory;
 mod news;
+mod owner;
 mod prune;
 mod publish;
 mod reads;

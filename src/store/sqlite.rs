@@ -14,6 +14,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::owner::hand_over;
 use super::{StoreError, schema};
 
 /// Whatever stops a piece of work inside a transaction: SQLite, the spool, or a stored text that this
@@ -249,7 +250,10 @@ fn version(sql: &Connection) -> rusqlite::Result<Result<i32, String>> {
 /// Makes the file, readable by its group, unless it is there.
 fn create(path: &Path) -> Result<(), StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
-        Ok(_) => Ok(()),
+        Ok(file) => {
+            hand_over(&file, path);
+            Ok(())
+        }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => {
             let cure = cure(&error);
