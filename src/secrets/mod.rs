@@ -1,7 +1,9 @@
 //! Where secrets come from: read only when they are needed, wiped when they are done with, never
 //! printed. Errors name the place, never the value. Called by the jobs before each run.
 
-use std::ffi::{OsStr, OsString};
+mod credential;
+
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
@@ -17,12 +19,10 @@ use crate::key::{Key, KeyMark, KeyPair, SecretSource};
 use crate::name::ConnectionName;
 
 pub use crate::target::TargetSecrets;
+use credential::Giver;
 
 /// More bytes than any secret has; a larger file is another file.
 const SECRET_BYTES_MAX: usize = 16 * 1024;
-
-/// Where systemd puts the credentials of this process.
-const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 /// Why a secret cannot be had, by what a person does about it. `at` is the key's path in the
 /// configuration and the place it names.
@@ -49,9 +49,26 @@ pub enum SecretError {
         /// Which secret, and its place.
         at: String,
     },
-    /// The process was not started by systemd, or its unit passes no credentials.
-    #[error("{at} exists only under systemd; add LoadCredential= to the unit, or use {{ file = … }}")]
+    /// The unit passes no credentials.
+    #[error("{at} was not given to this process; add LoadCredential= to its unit, or use {{ file = … }}")]
     NoCredentials {
+        /// Which secret, and its place.
+        at: String,
+    },
+    /// A credential is not where credentials are looked for.
+    #[error(
+        "{at} is not in {folders}; put it into /etc/clearpoint-sync/credentials and restart the service, or \
+         add LoadCredential= to its unit"
+    )]
+    NoCredential {
+        /// Which secret, and its place.
+        at: String,
+        /// Where it was looked.
+        folders: String,
+    },
+    /// A credential lies where a command that was started by hand may not look.
+    #[error("{at} can be read by root alone; run this command as root (sudo)")]
+    RootAlone {
         /// Which secret, and its place.
         at: String,
     },
@@ -146,27 +163,13 @@ fn read(at: &str, source: &SecretSource) -> Result<SecretString, SecretError> {
     let at = format!("{at}: {source}");
     let bytes = match source {
         SecretSource::File(path) => read_file(at.clone(), path)?,
-        SecretSource::Credential(name) => {
-            let directory = std::env::var_os(CREDENTIALS_DIRECTORY);
-            read_credential(at.clone(), directory.as_deref(), name)?
-        }
+        SecretSource::Credential(name) => Giver::of_process().read(&at, name)?,
         SecretSource::Env(name) => {
             let value = std::env::var_os(name).map(OsString::into_vec);
             Zeroizing::new(value.ok_or_else(|| SecretError::Unset { at: at.clone() })?)
         }
     };
     check(at, &bytes)
-}
-
-fn read_credential(
-    at: String,
-    directory: Option<&OsStr>,
-    name: &str,
-) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    match directory {
-        Some(directory) => read_file(at, &Path::new(directory).join(name)),
-        None => Err(SecretError::NoCredentials { at }),
-    }
 }
 
 fn read_file(at: String, path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
@@ -267,15 +270,6 @@ mod tests {
     fn a_variable_is_read() {
         let secret = read("key", &SecretSource::Env("CARGO_PKG_NAME".into())).unwrap();
         assert_eq!(secret.expose_secret(), "clearpoint-sync");
-    }
-
-    #[test]
-    fn a_credential_is_a_file_in_the_directory_systemd_names() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("access"), "AK").unwrap();
-        let read = |directory| read_credential("key".into(), directory, "access");
-        assert_eq!(*read(Some(directory.path().as_os_str())).unwrap(), b"AK");
-        assert!(matches!(read(None), Err(SecretError::NoCredentials { .. })));
     }
 
     #[test]
