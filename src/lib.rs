@@ -28,6 +28,7 @@ pub mod snapshot;
 pub mod stamp;
 pub mod status;
 pub mod target;
+pub mod version;
 pub mod warning;
 
 // Floor 1: rules. Pure functions: `now` and random numbers are arguments.

@@ -2,6 +2,7 @@
 //! network loses its control characters; the outcome becomes the exit code in one place.
 
 mod check;
+mod completions;
 mod config;
 mod cost;
 mod demo;
@@ -24,12 +25,13 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::{AppError, Exit, Settings};
 use crate::telemetry;
+use crate::version;
 use output::Output;
 
 /// Keeps a SQL copy of a ClearPoint Strategy account true, and tells its operators before an API key
 /// lapses
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(version = version::FULL, about, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     globals: Globals,
@@ -92,6 +94,8 @@ enum Command {
     Health,
     /// Show the whole program at work on a simulated account; needs nothing
     Demo,
+    /// Print what a shell needs to complete commands and options
+    Completions(completions::Arguments),
 }
 
 impl Cli {
@@ -113,8 +117,9 @@ impl Cli {
 
     fn dispatch(self, out: &Output) -> Result<Exit, AppError> {
         let Self { globals, command } = self;
-        match command {
+        match &command {
             Command::Demo => return demo::run(out),
+            Command::Completions(arguments) => return completions::run(arguments, out),
             Command::Health => return health::run(&globals.config, out),
             // Registers its signals before it reads anything.
             Command::Run => return run::run(&globals.config, &globals.log),
@@ -132,7 +137,9 @@ impl Cli {
             Command::NotifyTest(arguments) => notify_test::run(&settings, &arguments, out),
             Command::Release(arguments) => release::run(&settings, &arguments, out),
             Command::Config(arguments) => config::run(&settings, &arguments, out),
-            Command::Demo | Command::Health | Command::Run => unreachable!("handled above"),
+            Command::Demo | Command::Completions(_) | Command::Health | Command::Run => {
+                unreachable!("handled above")
+            }
         }
     }
 }

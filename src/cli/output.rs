@@ -35,6 +35,14 @@ impl Output {
         } else {
             clean(&text())
         };
+        self.print(&text)
+    }
+
+    /// Prints a result that is text for machines already. A reader that is gone is no error.
+    ///
+    /// # Errors
+    /// The result could not be written whole: nobody may take what is there for all of it.
+    pub(super) fn print(self, text: &str) -> Result<(), AppError> {
         let mut stdout = io::stdout().lock();
         match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
             Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {

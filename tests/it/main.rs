@@ -45,5 +45,6 @@ mod silent;
 #[path = "../../src/notify/tests/sink.rs"]
 mod sink;
 mod stale;
+mod terminal;
 mod visibility;
 mod worlds;

@@ -16,6 +16,7 @@ use crate::daemon::{self, Deliveries, Drained, Member, Orders, Seating, Signs, T
 use crate::server::{Serving, Shown};
 use crate::store::DaemonLock;
 use crate::systemd::Systemd;
+use crate::version;
 use reload::Reloads;
 
 /// Share of an interval over which the starts of runs are spread.
@@ -47,7 +48,8 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
     tracing::info!(
         event = "daemon_started",
         connections = engine.config.connections.len(),
-        version = env!("CARGO_PKG_VERSION"),
+        version = version::NUMBER,
+        commit = version::COMMIT,
         "daemon started"
     );
     let store = engine.store.clone();

@@ -1,0 +1,104 @@
+//! The program at a person's fingers: its colours on a terminal, the shell that completes its commands,
+//! the version it says.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use clearpoint_sync::simulator::{Size, World};
+use clearpoint_sync::version;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+use crate::harness::Bench;
+use crate::program::Running;
+
+/// How a terminal is told anything: a code that ends in a letter follows, `m` for colours.
+const CODE: &str = "\u{1b}[";
+
+/// What the program prints on a terminal of its own, both outputs together.
+fn on_a_terminal(no_color: Option<&str>, config: &Path, arguments: &[&str]) -> String {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+    let side = || Stdio::from(File::options().read(true).write(true).open(&name).unwrap());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clearpoint-sync"));
+    command.arg("--config").arg(config).args(arguments).env("TERM", "xterm-256color").env_remove("NO_COLOR");
+    command.envs(no_color.map(|value| ("NO_COLOR", value)));
+    let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
+    // Our copies of the program's side: while one is open, the terminal never ends.
+    drop(command);
+    let mut printed = Vec::new();
+    // A terminal whose other side is gone ends with an error.
+    let _ = File::from(terminal).read_to_end(&mut printed);
+    child.wait().unwrap();
+    String::from_utf8_lossy(&printed).into_owned()
+}
+
+/// The codes that colour; others erase a line, so that a progress bar and the log can share the last one.
+fn colours(printed: &str) -> Vec<String> {
+    let codes =
+        printed.split(CODE).skip(1).filter_map(|rest| rest.split_inclusive(char::is_alphabetic).next());
+    codes.filter(|code| code.ends_with('m')).map(str::to_owned).collect()
+}
+
+/// Colours stand in what these arguments print, and none with `NO_COLOR`.
+#[track_caller]
+fn check(config: &Path, arguments: &[&str], word: &str) {
+    for no_color in [None, Some("")] {
+        let printed = on_a_terminal(no_color, config, arguments);
+        assert!(printed.contains(word) && !colours(&printed).is_empty(), "{arguments:?}: {printed:?}");
+    }
+    let printed = on_a_terminal(Some("1"), config, arguments);
+    assert!(printed.contains(word), "{arguments:?}: {printed:?}");
+    assert_eq!(colours(&printed), Vec::<String>::new(), "{arguments:?}: {printed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_color_takes_the_colour_out_of_help_errors_log_and_progress() {
+    let bench = Bench::new(World::generate(11, &Size::small())).await;
+    let config = bench.file("config.toml");
+    let text = std::fs::read_to_string(&config).unwrap().replace("\"json\"", "\"text\"");
+    std::fs::write(&config, text).unwrap();
+    check(&config, &["--help"], "Commands:");
+    check(&config, &["no-such-command"], "unrecognized subcommand");
+    check(&config, &["sync"], "run finished");
+}
+
+/// What the words of a command line so far are completed to.
+fn completed(config: &Path, script: &str) -> String {
+    let file = config.with_extension("bash");
+    std::fs::write(&file, script).unwrap();
+    let ask = r#"source "$1" && [[ $(complete -p clearpoint-sync) =~ -F\ ([^ ]+) ]] || exit
+        COMP_WORDS=(clearpoint-sync sync --f); COMP_CWORD=2
+        "${BASH_REMATCH[1]}" clearpoint-sync --f sync; echo "${COMPREPLY[@]}""#;
+    let output = Command::new("bash").args(["-c", ask, "bash"]).arg(file).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_bash_completes_commands_and_options_without_any_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("not-there.toml");
+    let ran = Running::start(&config, &["completions", "bash"]).end().await;
+    ran.assert_code(&[0]);
+    assert_eq!(completed(&config, &ran.stdout).trim(), "--full");
+    for shell in ["zsh", "fish"] {
+        let ran = Running::start(&config, &["completions", shell]).end().await;
+        assert!(ran.code == 0 && ran.stdout.contains("notify-test"), "{ran}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_version_names_the_commit_that_is_checked_out() {
+    let ran = Running::start(Path::new("not-there.toml"), &["--version"]).end().await;
+    assert_eq!(ran.stdout.trim(), format!("clearpoint-sync {}", version::FULL));
+    let git = Command::new("git").args(["show", "-s", "--format=%h %cs"]).output();
+    let head = git.ok().filter(|git| git.status.success() && Path::new(".git").exists());
+    if let (Some(head), None) = (head, option_env!("CLEARPOINT_SYNC_COMMIT")) {
+        let head = String::from_utf8(head.stdout).unwrap();
+        assert_eq!(version::FULL, format!("{} ({})", version::NUMBER, head.trim()));
+    }
+}
