@@ -4,6 +4,8 @@
 //! Where there is no repository (a container build, a tarball), `CLEARPOINT_SYNC_COMMIT` says it as
 //! `git show -s --format='%h %cs'` does: `1a2b3c4 2026-11-23`. With neither, the version stands alone.
 
+#![expect(clippy::disallowed_methods, reason = "cargo tells a build script everything by variables")]
+
 use std::env;
 use std::path::Path;
 use std::process::Command;

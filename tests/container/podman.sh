@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Podman for one test: `pod ARGUMENTS…` keeps everything in $work, which goes away at the end of the script.
 # Sourced, not run. What some machines need besides is done where it is found to be needed, and nowhere else.
 
@@ -9,6 +10,7 @@ if [ "$(id -u)" -eq 0 ] && [ -z "${OWN_MOUNTS:-}" ] && [ -d /sys/fs/cgroup/unifi
 fi
 
 work=$(mktemp -d /tmp/clearpoint-sync.XXXXXX)
+# (Not for `pod exec`: crun 1.8 makes the container's user the owner of the /dev/null it is given.)
 pod() { podman --root "$work/storage" --runroot "$work/run" "$@"; }
 
 settings=()
