@@ -285,3 +285,23 @@ async fn a_round_that_is_cut_short_says_so() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("event=delivery_failed target=ops error=\"no answer within 15 s\" waiting=1"));
 }
+
+#[tokio::test]
+async fn couriers_that_are_replaced_under_way_lose_nothing() {
+    let good = Receiver::start().await;
+    let post = Post::open(&[("good", &good)]).await;
+    let queued = watch::Sender::new(0);
+    let mut deliveries = Deliveries::start(post.couriers(), &post.clock, &queued.subscribe());
+    post.told(Event::KeyExpiring, Phase::Raised, 1).await;
+    deliveries.replace(Vec::new()).await;
+    // Those who leave make one last round; what comes while nobody is there waits for those who come.
+    assert_eq!(good.told(), ["raised key_expiring 1"]);
+    post.told(Event::RemovalsHeld, Phase::Raised, 2).await;
+    deliveries.replace(post.couriers()).await;
+    good.asked(2).await;
+    post.told(Event::SyncStale, Phase::Raised, 3).await;
+    queued.send_replace(1);
+    good.asked(3).await;
+    deliveries.end().await;
+    assert_eq!(good.told(), ["raised key_expiring 1", "raised removals_held 2", "raised sync_stale 3"]);
+}

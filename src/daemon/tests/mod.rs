@@ -2,6 +2,7 @@
 
 mod overload;
 mod reseat;
+mod store_watch;
 
 use std::sync::{Arc, Mutex};
 
