@@ -28,6 +28,7 @@ pub mod snapshot;
 pub mod stamp;
 pub mod status;
 pub mod target;
+pub mod traffic;
 pub mod version;
 pub mod warning;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::kind::KindName;
@@ -30,6 +30,9 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Full, Self::Incremental];
+
     /// The word in logs, metrics and the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -58,6 +61,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Ok, Self::Partial, Self::Failed, Self::Refused, Self::Deferred];
+
     /// The word in logs, metrics and the store.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -189,4 +195,12 @@ pub struct Run {
     pub counts: Counts,
     /// What became of each kind, in the order they were pulled.
     pub kinds: Vec<KindRun>,
+}
+
+impl Run {
+    /// How long it took; `None` while it runs.
+    #[must_use]
+    pub fn lasted(&self) -> Option<TimeDelta> {
+        Some(self.finished_at? - self.started_at)
+    }
 }

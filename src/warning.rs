@@ -58,6 +58,31 @@ pub enum Event {
 }
 
 impl Event {
+    /// All of them.
+    pub const ALL: [Self; 21] = [
+        Self::KeyExpiring,
+        Self::KeyExpired,
+        Self::KeyExpiryUnknown,
+        Self::KeyExpiryMismatch,
+        Self::KeyRefused,
+        Self::KeyFellOver,
+        Self::NextKeyUnusable,
+        Self::SecretUnreadable,
+        Self::MappedUserNotFound,
+        Self::VisibilityChanged,
+        Self::ClockSkew,
+        Self::SyncStale,
+        Self::AccountChanged,
+        Self::NothingVisible,
+        Self::RemovalsHeld,
+        Self::FieldVolatile,
+        Self::LastEditedUnreliable,
+        Self::RowsRejected,
+        Self::ViewsFailed,
+        Self::FieldDiscovered,
+        Self::NotifyTest,
+    ];
+
     /// Whether it happens and is over at once: told once, never reminded of, never resolved. All others
     /// hold until they do not.
     #[must_use]
@@ -260,5 +285,19 @@ pub fn span(lasted: TimeDelta) -> String {
         (0, 0) => format!("{minutes}m"),
         (0, _) => format!("{hours}h {minutes}m"),
         _ => format!("{days}d {hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_events_are_listed_in_the_order_they_are_declared() {
+        let declared = include_str!("warning.rs").split_once("pub enum Event {").unwrap().1;
+        let declared = declared.split_once("\n}").unwrap().0.lines().map(str::trim);
+        let declared: Vec<&str> = declared.filter_map(|line| line.strip_suffix(',')).collect();
+        let listed: Vec<String> = Event::ALL.iter().map(|event| format!("{event:?}")).collect();
+        assert_eq!(listed, declared);
     }
 }

@@ -200,6 +200,7 @@ impl Engine {
             hosts: Arc::clone(&self.hosts),
             budget: self.budget.clone(),
             spool_dir: self.config.daemon.spool_dir.clone(),
+            traffic: self.metrics.traffic(&connection.name),
             clock: self.clock.clone(),
         };
         Ok(Client::new(connection, &self.config.network, tools)?)

@@ -64,6 +64,16 @@ impl Engine {
     /// The connection is in use, its key cannot be read, or the store cannot be used; whatever the
     /// network does is part of the run.
     pub async fn pass(&self, connection: &Connection, order: Order) -> Result<Passed, AppError> {
+        let mode = order.mode.unwrap_or(Mode::Full);
+        let passed = self.pass_uncounted(connection, order).await;
+        match &passed {
+            Ok(passed) => self.metrics.count(&passed.run),
+            Err(_) => self.metrics.count_failed(&connection.name, mode),
+        }
+        passed
+    }
+
+    async fn pass_uncounted(&self, connection: &Connection, order: Order) -> Result<Passed, AppError> {
         let Order { mode, asker, cancel, progress } = order;
         let name = &connection.name;
         let _lock = self.store.lock(name, asker.as_str(), self.clock.now()).await?;
@@ -224,9 +234,9 @@ impl Engine {
 /// The one line of a run. Its last fields tell of the key, so that the log of any single day tells.
 fn closing_line(run: &Run, standing: &Standing) {
     let Standing { key, warnings_open } = standing;
-    let Run { id, connection, mode, started_at, finished_at, outcome, reason, counts, .. } = run;
+    let Run { id, connection, mode, outcome, reason, counts, .. } = run;
     let outcome = outcome.expect("a reported run has ended");
-    let duration_ms = finished_at.map_or(0, |end| (end - *started_at).num_milliseconds());
+    let duration_ms = run.lasted().map_or(0, |lasted| lasted.num_milliseconds());
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(

@@ -14,6 +14,7 @@ impl Engine {
     /// # Errors
     /// The store cannot be read.
     pub async fn survey(&self) -> Result<(), AppError> {
+        self.metrics.keep(&self.config.connections);
         for connection in &self.config.connections {
             let (status, warnings) = survey::connection(&self.store, connection, self.clock.now()).await?;
             self.board.show(&connection.name, status, warnings);

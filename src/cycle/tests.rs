@@ -85,6 +85,7 @@ impl Bench {
             hosts: Arc::new(Hosts::new(self.config.host_limits.clone())),
             budget: Budget::new(1 << 24),
             spool_dir: self.dir.path().to_owned(),
+            traffic: Arc::default(),
             clock: self.clock.clone(),
         };
         Client::new(&self.config.connections[0], &self.config.network, tools).unwrap()

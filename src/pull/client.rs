@@ -27,6 +27,7 @@ use crate::retry;
 use crate::run::Mode;
 use crate::snapshot::Extent;
 use crate::spool::Budget;
+use crate::traffic::{Class, Traffic};
 
 /// What a client works with besides its connection's settings.
 pub struct Tools {
@@ -38,6 +39,8 @@ pub struct Tools {
     pub budget: Budget,
     /// Where spools spill.
     pub spool_dir: PathBuf,
+    /// Where requests are counted.
+    pub traffic: Arc<Traffic>,
     /// Tells the time and waits.
     pub clock: Clock,
 }
@@ -55,6 +58,7 @@ pub struct Client {
     pub(super) concurrency: u32,
     pub(super) budget: Budget,
     pub(super) spool_dir: PathBuf,
+    traffic: Arc<Traffic>,
     pub(super) clock: Clock,
 }
 
@@ -85,7 +89,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]: the network settings cannot be used.
     pub fn new(connection: &Connection, network: &Network, tools: Tools) -> Result<Self, ClientError> {
-        let Tools { keys, hosts, budget, spool_dir, clock } = tools;
+        let Tools { keys, hosts, budget, spool_dir, traffic, clock } = tools;
         let limits = &connection.limits;
         Ok(Self {
             name: connection.name.clone(),
@@ -98,6 +102,7 @@ impl Client {
             concurrency: limits.concurrency,
             budget,
             spool_dir,
+            traffic,
             clock,
         })
     }
@@ -189,6 +194,7 @@ impl Client {
                 Err(NoAnswer::Failure(failure)) => failure,
                 Ok(answer) => {
                     if let Some(what) = refusal(&answer, request) {
+                        self.traffic.count(Class::Refused);
                         refusals += 1;
                         self.refused(generation, refusals, &what).await?;
                         continue;
@@ -196,12 +202,14 @@ impl Client {
                     match self.failure(&answer) {
                         Some(failure) => failure,
                         None => {
+                            self.traffic.count(Class::of(answer.status.as_u16()));
                             self.keyring.accept(generation);
                             return Ok(Some(answer));
                         }
                     }
                 }
             };
+            self.traffic.count(Class::Transient);
             self.wait(request, attempt, failure, tries).await?;
         }
     }
@@ -234,7 +242,11 @@ impl Client {
         tries.count();
         // Not before the answer begins: a server that says nothing keeps no memory from others.
         let room = || held.or_else(|| Room::now(&self.budget, need));
-        let answer = self.transport.send(request.method.clone(), request.url.clone(), pair, room).await?;
+        let sent = self.transport.send(request.method.clone(), request.url.clone(), pair, room).await;
+        if matches!(sent, Err(NoAnswer::NoRoom)) {
+            self.traffic.count(Class::Unread);
+        }
+        let answer = sent?;
         tracing::debug!(subject = request.subject, status = answer.status.as_u16(), "answered");
         if matches!(answer.status.as_u16(), 429 | 503) {
             let now = self.clock.now();
@@ -297,6 +309,7 @@ impl Client {
             let message = format!("{subject} {what} (try {attempt} of {})", retry::TRIES_PER_REQUEST);
             return Err(PullError::Transient { message, is_server });
         }
+        self.traffic.count_retry();
         let wait = retry::wait(attempt, fastrand::f64());
         tracing::debug!(subject, attempt, wait_ms = wait.as_millis(), error = %what, "will ask again");
         self.clock.sleep(wait).await;

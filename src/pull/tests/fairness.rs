@@ -32,6 +32,7 @@ impl Town {
             hosts: Arc::clone(&self.hosts),
             budget: self.budget.clone(),
             spool_dir: self.dir.path().to_owned(),
+            traffic: Arc::default(),
             clock: Clock::System,
         };
         let mut connection = connection(&self.simulator.base_url());

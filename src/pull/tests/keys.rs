@@ -18,6 +18,7 @@ async fn a_key_that_was_renewed_meanwhile_is_read_again_and_used() {
         hosts: Arc::clone(&bench.hosts),
         budget: Budget::new(1 << 20),
         spool_dir: bench.dir.path().to_owned(),
+        traffic: Arc::default(),
         clock: bench.clock.clone(),
     };
     let client = Client::new(&connection(&bench.simulator.base_url()), &network(), tools).unwrap();

@@ -118,6 +118,7 @@ fn client(connection: &Connection, clock: &Clock, hosts: &Arc<Hosts>, spool_dir:
         hosts: Arc::clone(hosts),
         budget: Budget::new(64 << 20),
         spool_dir: spool_dir.to_owned(),
+        traffic: Arc::default(),
         clock: clock.clone(),
     };
     Client::new(connection, &network(), tools).unwrap()

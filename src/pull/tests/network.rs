@@ -110,6 +110,7 @@ async fn little_memory_slows_a_pull_and_does_not_stop_it() {
             hosts: Arc::clone(&bench.hosts),
             budget: Budget::new(bytes),
             spool_dir: bench.dir.path().to_owned(),
+            traffic: Arc::default(),
             clock: bench.clock.clone(),
         };
         let client = Client::new(&connection(&bench.simulator.base_url()), &network(), tools).unwrap();

@@ -78,6 +78,7 @@ async fn door(network: &Network, dir: &std::path::Path) -> Result<Door, PullErro
         hosts: Arc::new(Hosts::new(HostLimits { requests_per_second: 100.0, concurrency: 8 })),
         budget: Budget::new(1 << 20),
         spool_dir: dir.to_owned(),
+        traffic: Arc::default(),
         clock,
     };
     let connection = connection(&format!("https://localhost:{}/api/v1", serve()));

@@ -1,0 +1,179 @@
+//! What Prometheus scrapes: how everything stands, by the board, and what was counted since the start. A
+//! scrape reads memory and `/proc` alone, never the store or the network.
+//!
+//! Every name, what it means and who needs it: `docs/metrics.md`. Labels come from closed sets, and the
+//! series of a connection are there as soon as it is configured, at 0 where nothing happened.
+
+mod connections;
+mod kinds;
+mod page;
+mod process;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use prometheus::core::Collector as _;
+use prometheus::{HistogramOpts, HistogramVec};
+
+use crate::config::Connection;
+use crate::kind::KindName;
+use crate::name::ConnectionName;
+use crate::plan::Operation;
+use crate::run::{Counts, Mode, Outcome, Run};
+use crate::status::{ConnectionStatus, Status};
+use crate::traffic::Traffic;
+use page::Page;
+
+/// From a look at an account that did not change to the first pull of a large one.
+const SECONDS: [f64; 13] =
+    [0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 7200.0, 14_400.0];
+
+/// What was counted since the start.
+pub struct Metrics {
+    tallies: Mutex<BTreeMap<ConnectionName, Tally>>,
+    /// By mode. Not by connection, which would be thirty series for each.
+    durations: HistogramVec,
+}
+
+/// What was counted of one connection.
+#[derive(Debug, Clone, Default)]
+struct Tally {
+    /// The kinds that are pulled.
+    kinds: Vec<KindName>,
+    runs: HashMap<(Mode, Outcome), u64>,
+    changes: Counts,
+    traffic: Arc<Traffic>,
+}
+
+impl Tally {
+    fn runs(&self, mode: Mode, outcome: Outcome) -> u64 {
+        self.runs.get(&(mode, outcome)).copied().unwrap_or_default()
+    }
+
+    /// Changes by what they did; one that takes out of the views is a removal here, whatever its reason.
+    fn changes(&self) -> [(Operation, u64); 4] {
+        let Counts { inserted, updated, restored, removed, .. } = self.changes;
+        [
+            (Operation::Insert, inserted),
+            (Operation::Update, updated),
+            (Operation::Restore, restored),
+            (Operation::Remove, removed),
+        ]
+    }
+}
+
+/// One connection: what was counted of it, and how it stands.
+struct Seen<'a> {
+    name: &'a str,
+    tally: &'a Tally,
+    /// `None`: nobody has looked yet.
+    status: Option<&'a ConnectionStatus>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let name = "clearpoint_sync_run_duration_seconds";
+        let options = HistogramOpts::new(name, "How long runs took.").buckets(SECONDS.to_vec());
+        let durations =
+            HistogramVec::new(options, &["mode"]).expect("the name, label and buckets are lawful");
+        for mode in Mode::ALL {
+            // A series is there from its first mention on.
+            durations.with_label_values(&[mode.as_str()]);
+        }
+        Self { tallies: Mutex::default(), durations }
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").field("tallies", &self.tallies).finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// Tells of these connections and of no others. Called at the start and at each reload; what was
+    /// counted of a connection that stays is kept.
+    pub fn keep(&self, connections: &[Connection]) {
+        let mut tallies = self.tallies();
+        tallies.retain(|name, _| connections.iter().any(|connection| connection.name == *name));
+        for connection in connections {
+            let tally = tallies.entry(connection.name.clone()).or_default();
+            tally.kinds = connection.kinds.iter().map(|kind| kind.name.clone()).collect();
+        }
+    }
+
+    /// Where the requests of a connection are counted; where nobody looks, if it is not told of.
+    #[must_use]
+    pub fn traffic(&self, name: &ConnectionName) -> Arc<Traffic> {
+        self.tallies().get(name).map(|tally| Arc::clone(&tally.traffic)).unwrap_or_default()
+    }
+
+    /// Counts a run that has ended.
+    pub fn count(&self, run: &Run) {
+        let outcome = run.outcome.expect("a counted run has ended");
+        if let Some(tally) = self.tallies().get_mut(&run.connection) {
+            *tally.runs.entry((run.mode, outcome)).or_default() += 1;
+            tally.changes.add(&run.counts);
+            self.durations
+                .with_label_values(&[run.mode.as_str()])
+                .observe(run.lasted().map_or(0.0, page::span));
+        }
+    }
+
+    /// Counts a run that could not begin, or that the store broke off.
+    pub fn count_failed(&self, name: &ConnectionName, mode: Mode) {
+        if let Some(tally) = self.tallies().get_mut(name) {
+            *tally.runs.entry((mode, Outcome::Failed)).or_default() += 1;
+        }
+    }
+
+    /// All series, in the text format 0.0.4 of Prometheus.
+    #[must_use]
+    pub fn render(&self, status: &Status) -> String {
+        let tallies = self.tallies();
+        let by_name: HashMap<&str, &ConnectionStatus> = status
+            .connections
+            .iter()
+            .map(|connection| (connection.connection.as_str(), connection))
+            .collect();
+        let all: Vec<Seen<'_>> = tallies
+            .iter()
+            .map(|(name, tally)| (name.as_str(), tally))
+            .map(|(name, tally)| Seen { name, tally, status: by_name.get(name).copied() })
+            .collect();
+        let mut page = Page::default();
+        program(&mut page, status);
+        connections::add(&mut page, &all, &status.warnings);
+        kinds::add(&mut page, &all);
+        page.extend(self.durations.collect());
+        process::add(&mut page, status);
+        page.into_text()
+    }
+
+    fn tallies(&self) -> MutexGuard<'_, BTreeMap<ConnectionName, Tally>> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The program and its store.
+fn program(page: &mut Page, status: &Status) {
+    let store = &status.store;
+    page.gauge(
+        "clearpoint_sync_build_info",
+        "Which program this is; always 1.",
+        [([("version", env!("CARGO_PKG_VERSION"))], 1.0)],
+    );
+    page.gauge(
+        "clearpoint_sync_store_up",
+        "Whether the store could be used when it was last asked.",
+        [([], f64::from(store.unreachable.is_none()))],
+    );
+    page.gauge(
+        "clearpoint_sync_store_bytes",
+        "What the store takes on the disk, its write-ahead log included.",
+        [([], page::number(store.bytes))],
+    );
+}
