@@ -8,6 +8,7 @@ use crate::config::problems::Problems;
 use crate::https::ClientError;
 use crate::notify::NotifyError;
 use crate::secrets::SecretError;
+use crate::server::ListenError;
 use crate::store::StoreError;
 use crate::telemetry::TelemetryError;
 
@@ -43,6 +44,9 @@ pub enum AppError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The page and the metrics cannot be served where the settings say.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The operating system refused something the program cannot do without.
     #[error("{context}: {source}")]
     System {
@@ -65,6 +69,7 @@ impl AppError {
             | Self::Client(_)
             | Self::Notify(_)
             | Self::Telemetry(_)
+            | Self::Listen(_)
             | Self::Store(StoreError::Unusable(_)) => Exit::MustChange,
             Self::Store(StoreError::Busy(_)) => Exit::Busy,
             Self::Store(StoreError::Failed { .. }) | Self::System { .. } => Exit::Failed,

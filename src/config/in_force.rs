@@ -228,7 +228,7 @@ impl Page {
         let Server { listen, hosts } = server;
         self.section("server");
         self.text("listen", &listen.to_string());
-        self.line("allow_public", !listen.ip().is_loopback());
+        self.line("allow_public", server.is_public());
         self.line("hosts", list(hosts.iter().map(String::as_str)));
     }
 

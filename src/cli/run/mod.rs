@@ -86,11 +86,7 @@ async fn serve_status(engine: &Engine) -> Result<Option<Serving>, AppError> {
     let Some(settings) = &engine.config.server else { return Ok(None) };
     let (board, metrics) = (Arc::clone(&engine.board), Arc::clone(&engine.metrics));
     let shown = Shown { board, metrics, clock: engine.clock.clone() };
-    let context = "cannot listen where server.listen says";
-    let serving =
-        Serving::start(settings, shown).await.map_err(|source| AppError::System { context, source })?;
-    tracing::info!(event = "server_started", address = %serving.address(), "server listens");
-    Ok(Some(serving))
+    Ok(Some(Serving::start(settings, shown).await?))
 }
 
 /// The connections with what the store knows of their last runs.

@@ -1,0 +1,127 @@
+//! Takes connections, and lets none of them harm the others: not one that is slow, silent, endless or
+//! garbage, nor many at once.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use super::{Shown, wire};
+use crate::quiet::Quiet;
+
+/// The longest head of a request: its line and its headers.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// When the system gives no connection (no file is left to open), it is asked again after this long.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What one connection may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Connections at a time; more wait in the system's queue.
+    pub(super) connections_max: usize,
+    /// How long the head of a request may take, and how long a connection may be silent between two.
+    pub(super) head: Duration,
+    /// How long a connection is kept, however busy it is.
+    pub(super) life: Duration,
+    /// How long its last answer may then take.
+    pub(super) farewell: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 64,
+            head: Duration::from_secs(10),
+            life: Duration::from_secs(60),
+            farewell: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Takes connections until `stop` has no sender any more.
+pub(super) async fn serve(
+    listener: TcpListener,
+    limits: Limits,
+    hosts: Arc<[String]>,
+    shown: Shown,
+    mut stop: watch::Receiver<()>,
+) {
+    let each = stop.clone();
+    tokio::select! {
+        () = accept(&listener, limits, &hosts, &shown, &each) => {}
+        _ = stop.changed() => {}
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    limits: Limits,
+    hosts: &Arc<[String]>,
+    shown: &Shown,
+    stop: &watch::Receiver<()>,
+) {
+    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let mut failures = Quiet::default();
+    loop {
+        let slot = Arc::clone(&slots).acquire_owned().await.expect("nobody closes the slots");
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                failures.recovered();
+                let answering = answer(stream, limits, Arc::clone(hosts), shown.clone(), stop.clone());
+                tokio::spawn(async move {
+                    answering.await;
+                    drop(slot);
+                });
+            }
+            // Whoever came is gone already.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                if failures.failed(&error.to_string(), shown.clock.now()).is_some() {
+                    tracing::warn!(event = "server_accept_failed", %error, "server cannot take connections");
+                }
+                shown.clock.sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Answers one connection's requests, one after another.
+async fn answer(
+    stream: TcpStream,
+    limits: Limits,
+    hosts: Arc<[String]>,
+    shown: Shown,
+    mut stop: watch::Receiver<()>,
+) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let response = wire::respond(&request, &hosts, &shown);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let has_ended = tokio::select! {
+        // A client that goes away, or sends what is no request, is no news.
+        ended = timeout(limits.life, connection.as_mut()) => ended.is_ok(),
+        _ = stop.changed() => false,
+    };
+    if !has_ended {
+        connection.as_mut().graceful_shutdown();
+        // What a client does not read in that time it never will.
+        let _ = timeout(limits.farewell, connection).await;
+    }
+}

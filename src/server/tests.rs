@@ -1,0 +1,216 @@
+//! The server over real sockets: what it answers, and that no client harms the next.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::*;
+
+/// Longer than any of it may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const ROUTES: [&str; 6] = ["/", "/style.css", "/api/status.json", "/metrics", "/livez", "/readyz"];
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+/// The last request of a connection.
+fn get_last(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+}
+
+async fn start(limits: Limits) -> Serving {
+    start_with(limits, Board::default()).await
+}
+
+async fn start_with(limits: Limits, board: Board) -> Serving {
+    let shown = Shown { board: Arc::new(board), metrics: Arc::default(), clock: Clock::System };
+    let settings = config::Server { listen: "127.0.0.1:0".parse().unwrap(), hosts: Vec::new() };
+    Serving::start_within(limits, &settings, shown).await.unwrap()
+}
+
+/// Limits that a test can wait for.
+fn short() -> Limits {
+    let head = Duration::from_millis(300);
+    Limits { head, life: Duration::from_secs(20), ..Limits::default() }
+}
+
+async fn connect(address: SocketAddr) -> TcpStream {
+    timeout(PATIENCE, TcpStream::connect(address)).await.unwrap().unwrap()
+}
+
+/// What the server says until it ends the connection.
+async fn hear(mut stream: TcpStream) -> String {
+    let mut heard = Vec::new();
+    // An end by a reset is one, too.
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut heard)).await.expect("the connection ends");
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+async fn ask(address: SocketAddr, request: &str) -> String {
+    let mut stream = connect(address).await;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    hear(stream).await
+}
+
+/// The head of an answer, but for its date, and its body.
+fn parts(answer: &str) -> (Vec<&str>, &str) {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    (head.lines().filter(|line| !line.starts_with("date: ")).collect(), body)
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_strict_headers() {
+    let serving = start(Limits::default()).await;
+    let mut requests: Vec<String> = ROUTES.map(get_last).to_vec();
+    requests.push(get_last("/nowhere"));
+    requests
+        .push("POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".into());
+    requests.push("GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n".into());
+    requests.push("GET / HTTP/1.1\r\nConnection: close\r\n\r\n".into());
+    for request in requests {
+        let answer = ask(serving.address(), &request).await;
+        let (head, _) = parts(&answer);
+        for line in [
+            "x-content-type-options: nosniff",
+            "x-frame-options: DENY",
+            "referrer-policy: no-referrer",
+            "cross-origin-resource-policy: same-origin",
+            "cache-control: no-store",
+        ] {
+            assert!(head.contains(&line), "{request}: {head:#?}");
+        }
+        assert!(head.iter().any(|line| line.starts_with("content-security-policy: default-src 'none'; ")));
+    }
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let serving = start(Limits::default()).await;
+    for path in ["/", "/api/status.json", "/livez", "/readyz", "/nowhere"] {
+        let got = ask(serving.address(), &get_last(path)).await;
+        let headed = ask(serving.address(), &get_last(path).replace("GET", "HEAD")).await;
+        // The status tells when it was put together, always in as many letters.
+        assert_eq!(parts(&headed).0, parts(&got).0, "{path}");
+        assert_eq!(parts(&headed).1, "");
+    }
+}
+
+#[track_caller]
+fn check(answer: &str, status: &str, text: &str) {
+    let (head, body) = parts(answer);
+    assert_eq!(head[0], format!("HTTP/1.1 {status}"));
+    assert_eq!(body, text);
+}
+
+#[tokio::test]
+async fn a_request_that_gets_nothing_is_told_why() {
+    let serving = start(Limits::default()).await;
+    let asks = async |request: &str| ask(serving.address(), request).await;
+    let astray = asks("GET / HTTP/1.1\r\nHost: Evil.example:80\r\nConnection: close\r\n\r\n").await;
+    let text = "evil.example is no name of this server; if it should be, add it to server.hosts\n";
+    check(&astray, "421 Misdirected Request", text);
+    let twice = asks("GET / HTTP/1.1\r\nHost: localhost\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    check(&twice, "400 Bad Request", "name the host that is asked, once and alone\n");
+    let posted = asks("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nsecret").await;
+    check(&posted, "405 Method Not Allowed", "only GET and HEAD are answered\n");
+    assert!(parts(&posted).0.contains(&"allow: GET, HEAD"));
+    check(&asks(&get_last("/readyz")).await, "503 Service Unavailable", "not started yet\n");
+    check(&asks(&get_last("/livez")).await, "200 OK", "ok\n");
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_for_more_requests_and_ends_when_there_are_none() {
+    let serving = start(short()).await;
+    let both = get("/livez") + &get("/readyz");
+    let heard = ask(serving.address(), &both).await;
+    let answers: Vec<&str> = heard.matches("HTTP/1.1 ").collect();
+    assert_eq!(answers.len(), 2, "{heard}");
+    assert!(heard.find("200 OK") < heard.find("503 Service"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_silent_or_slow_is_let_go() {
+    let serving = start(short()).await;
+    for begun in ["", "GET /livez HT", "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: "] {
+        let heard = ask(serving.address(), begun).await;
+        assert!(!heard.contains("200 OK"), "{heard}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_and_endless_heads_harm_nobody() {
+    let serving = start(short()).await;
+    let long = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: {}\r\n\r\n", "x".repeat(100_000));
+    let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X-Many: 1\r\n".repeat(500));
+    for request in
+        ["\u{16}\u{3}\u{1}\u{0}\u{a5}", "\r\n\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", &long, &many]
+    {
+        let mut stream = connect(serving.address()).await;
+        // The server may end it before all is sent.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let heard = hear(stream).await;
+        assert!(!heard.contains("200 OK"), "{request:.40}: {heard}");
+    }
+    check(&ask(serving.address(), &get_last("/livez")).await, "200 OK", "ok\n");
+}
+
+#[tokio::test]
+async fn who_holds_all_connections_keeps_others_waiting_and_not_away() {
+    let serving = start(Limits { connections_max: 2, ..short() }).await;
+    let held = [connect(serving.address()).await, connect(serving.address()).await];
+    check(&ask(serving.address(), &get_last("/livez")).await, "200 OK", "ok\n");
+    drop(held);
+}
+
+/// A status of many megabytes, more than the system keeps for a client that does not read.
+fn large() -> Board {
+    let board = Board::default();
+    let unreachable = Some("x".repeat(64 << 20));
+    board.show_unreachable(unreachable);
+    board
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_let_go() {
+    let (life, farewell) = (Duration::from_millis(300), Duration::from_millis(300));
+    let serving = start_with(Limits { connections_max: 1, life, farewell, ..short() }, large()).await;
+    let mut deaf = connect(serving.address()).await;
+    deaf.write_all(get("/api/status.json").as_bytes()).await.unwrap();
+    check(&ask(serving.address(), &get_last("/livez")).await, "200 OK", "ok\n");
+    drop(deaf);
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_finishes_its_answer_and_listens_no_more() {
+    let serving = start_with(Limits::default(), large()).await;
+    let address = serving.address();
+    let (mut asking, silent) = (connect(address).await, connect(address).await);
+    asking.write_all(get("/api/status.json").as_bytes()).await.unwrap();
+    let mut first = [0; 1];
+    asking.read_exact(&mut first).await.unwrap();
+    drop(serving);
+    let heard = hear(asking).await;
+    assert!(heard.ends_with('}'), "{} bytes", heard.len());
+    assert_eq!(hear(silent).await, "");
+    assert!(timeout(PATIENCE, TcpStream::connect(address)).await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn a_place_where_nobody_can_listen_is_told_with_a_way_out() {
+    let serving = start(Limits::default()).await;
+    let refused = async |listen: &str| {
+        let settings = config::Server { listen: listen.parse().unwrap(), hosts: Vec::new() };
+        let shown = Shown { board: Arc::default(), metrics: Arc::default(), clock: Clock::System };
+        Serving::start(&settings, shown).await.unwrap_err().to_string()
+    };
+    let taken = serving.address().to_string();
+    let text = refused(&taken).await;
+    assert!(text.contains(&taken) && text.contains("server.listen") && text.contains("ss -ltnp"), "{text}");
+    let text = refused("192.0.2.1:9464").await;
+    assert!(text.contains("192.0.2.1:9464") && text.contains("no such address"), "{text}");
+}
