@@ -53,24 +53,19 @@ fn listen(value: &Value, allow_public: bool) -> Result<SocketAddr, String> {
 
 /// What is said of a text that is no address with a port, by what was likely meant.
 fn no_address(typed: &str, expected: &str) -> String {
-    if typed.parse::<IpAddr>().is_ok() {
-        let meant = if typed.contains(':') { format!("[{typed}]:9464") } else { format!("{typed}:9464") };
-        return format!("{typed:?} has no port; write one behind it (for example {meant:?})");
-    }
-    match typed.rsplit_once(':') {
-        Some((name, port)) if port.parse::<u16>().is_ok() && name.parse::<Ipv6Addr>().is_ok() => {
-            format!(
-                "{typed:?} is ambiguous; write the address in brackets ({:?})",
-                format!("[{name}]:{port}")
-            )
+    let parts = typed.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok());
+    let (said, meant) = match (parts, typed.parse::<IpAddr>()) {
+        (Some((address, port)), _) if address.parse::<Ipv6Addr>().is_ok() => {
+            ("has no brackets around its address; write them", format!("[{address}]:{port}"))
         }
-        Some((name, port))
-            if port.parse::<u16>().is_ok() && matches!(Host::parse(name), Ok(Host::Domain(_))) =>
-        {
-            format!("{typed:?} is a name; write an address and a port (for example \"127.0.0.1:{port}\")")
+        (_, Ok(IpAddr::V6(address))) => ("has no port; write one behind it", format!("[{address}]:9464")),
+        (_, Ok(IpAddr::V4(address))) => ("has no port; write one behind it", format!("{address}:9464")),
+        (Some((name, port)), _) if matches!(Host::parse(name), Ok(Host::Domain(_))) => {
+            ("is a name; write an address", format!("127.0.0.1:{port}"))
         }
-        _ => format!("{typed:?} is no address; write {expected}"),
-    }
+        _ => return format!("{typed:?} is no address; write {expected}"),
+    };
+    format!("{typed:?} {said} (for example {meant:?})")
 }
 
 fn hosts(value: &Value) -> Result<Vec<String>, String> {
@@ -84,5 +79,51 @@ fn host(value: &Value, expected: &str) -> Result<String, String> {
     match Host::parse(typed) {
         Ok(Host::Domain(name)) => Ok(name.trim_end_matches('.').to_owned()),
         _ => Err(format!("holds {typed:?}, which is no host name; write it alone, without a port")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(listen: &str, allow_public: bool) -> Result<SocketAddr, String> {
+        super::listen(&Value::String(listen.to_owned()), allow_public)
+    }
+
+    #[track_caller]
+    fn check(listen: &str, cure: &str) {
+        let text = read(listen, false).unwrap_err();
+        assert!(text.contains(cure), "{listen}: {text}");
+    }
+
+    #[test]
+    fn what_is_no_address_is_told_with_what_was_meant() {
+        check("::1:9464", "no brackets around its address; write them (for example \"[::1]:9464\")");
+        check("::1", "no port; write one behind it (for example \"[::1]:9464\")");
+        check("127.0.0.1", "no port; write one behind it (for example \"127.0.0.1:9464\")");
+        check("localhost:9464", "is a name; write an address (for example \"127.0.0.1:9464\")");
+        for wrong in ["9464", "127.0.0.1:99999", "http://127.0.0.1:9464", ""] {
+            check(wrong, "is no address; write an address and a port in quotes");
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_let_in_unless_others_are_allowed() {
+        for own in ["127.0.0.1:9464", "127.0.0.53:1", "[::1]:9464", "[::ffff:127.0.0.1]:9464"] {
+            assert!(read(own, false).is_ok(), "{own}");
+        }
+        for open in ["0.0.0.0:9464", "[::]:9464", "10.1.2.3:9464", "[::ffff:10.1.2.3]:9464"] {
+            check(open, "allow_public = true");
+            assert!(read(open, true).is_ok(), "{open}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_names_alone() {
+        let read = |name: &str| hosts(&Value::Array(vec![Value::String(name.to_owned())]));
+        assert_eq!(read("Status.City.Example.").unwrap(), ["status.city.example"]);
+        for wrong in ["status.city.example:9464", "127.0.0.1", "http://a", ""] {
+            assert!(read(wrong).unwrap_err().contains("no host name"), "{wrong}");
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! The series of connections: their runs, requests, keys and warnings.
 
-use std::collections::HashMap;
-
 use super::page::{Page, number, seconds};
 use super::{Seen, page};
 use crate::run::{Mode, Outcome};
@@ -10,12 +8,12 @@ use crate::traffic::Class;
 use crate::warning::{Event, Severity};
 
 /// Adds the series of these connections, but for those of their kinds.
-pub(super) fn add(page: &mut Page, all: &[Seen<'_>], warnings: &[WarningStatus]) {
+pub(super) fn add(page: &mut Page, all: &[Seen<'_>]) {
     freshness(page, all);
     runs(page, all);
     requests(page, all);
     keys(page, all);
-    open_warnings(page, all, warnings);
+    open_warnings(page, all);
 }
 
 /// One series a connection.
@@ -131,29 +129,24 @@ fn key_labels(key: &KeyStatus) -> [(&'static str, &str); 3] {
     [("connection", &key.connection), ("key", &key.key), ("slot", key.slot)]
 }
 
-fn open_warnings(page: &mut Page, all: &[Seen<'_>], warnings: &[WarningStatus]) {
-    let (mut by_event, mut urgent) = (HashMap::new(), HashMap::new());
-    for warning in warnings {
-        let connection = warning.connection.as_str();
-        *by_event.entry((connection, warning.event)).or_insert(0) += 1;
-        if warning.severity == Severity::Error.as_str() {
-            *urgent.entry(connection).or_insert(0) += 1;
-        }
-    }
+fn open_warnings(page: &mut Page, all: &[Seen<'_>]) {
+    let count = |seen: &Seen<'_>, is_meant: &dyn Fn(&WarningStatus) -> bool| {
+        number(seen.warnings.iter().filter(|warning| is_meant(warning)).count() as u64)
+    };
     let lasting = Event::ALL.into_iter().filter(|event| !event.is_passing()).map(Event::as_str);
     page.gauge(
         "clearpoint_sync_warnings_open",
         "Open warnings by what they are about.",
         all.iter().flat_map(|seen| {
-            let count = |event| by_event.get(&(seen.name, event)).copied().unwrap_or_default();
-            lasting
-                .clone()
-                .map(move |event| ([("connection", seen.name), ("event", event)], count(event).into()))
+            lasting.clone().map(move |event| {
+                let labels = [("connection", seen.name), ("event", event)];
+                (labels, count(seen, &|warning| warning.event == event))
+            })
         }),
     );
     page.gauge(
         "clearpoint_sync_warnings_urgent",
         "Open warnings of severity error: a person is needed now.",
-        each(all, |seen| urgent.get(seen.name).copied().unwrap_or_default().into()),
+        each(all, |seen| count(seen, &|warning| warning.severity == Severity::Error.as_str())),
     );
 }

@@ -1,13 +1,12 @@
 //! The series of kinds: what is stored of each, and how whole it is. They are the most by far (a large
 //! installation has thousands of kinds), so what is rare is added up over the kinds of a connection.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 
 use super::Seen;
 use super::page::{Page, Series, number, seconds};
 use crate::element::State;
+use crate::kind::KindName;
 use crate::status::KindStatus;
 
 /// Adds the series of all kinds that are pulled.
@@ -60,12 +59,12 @@ impl<'a> Pulled<'a> {
 }
 
 fn pulled<'a>(seen: &Seen<'a>) -> impl Iterator<Item = Pulled<'a>> {
-    let stored = seen.status.iter().flat_map(|status| &status.kinds);
-    let by_name: HashMap<&str, &KindStatus> = stored.map(|kind| (kind.kind.as_str(), kind)).collect();
-    let connection = seen.name;
-    seen.tally.kinds.iter().map(move |kind| {
-        let kind = kind.as_str();
-        Pulled { connection, kind, status: by_name.get(kind).copied() }
+    let (connection, kinds) = (seen.name, &seen.tally.kinds);
+    let stored = seen.status.map_or(&[][..], |status| &status.kinds);
+    kinds.iter().map(KindName::as_str).map(move |kind| {
+        // A dozen kinds are found sooner one by one than by a map.
+        let status = stored.iter().find(|stored| stored.kind == kind);
+        Pulled { connection, kind, status }
     })
 }
 

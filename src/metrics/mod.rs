@@ -23,7 +23,7 @@ use crate::kind::KindName;
 use crate::name::ConnectionName;
 use crate::plan::Operation;
 use crate::run::{Counts, Mode, Outcome, Run};
-use crate::status::{ConnectionStatus, Status};
+use crate::status::{ConnectionStatus, Status, WarningStatus};
 use crate::traffic::Traffic;
 use page::Page;
 
@@ -71,6 +71,8 @@ struct Seen<'a> {
     tally: &'a Tally,
     /// `None`: nobody has looked yet.
     status: Option<&'a ConnectionStatus>,
+    /// What is open for it.
+    warnings: Vec<&'a WarningStatus>,
 }
 
 impl Default for Metrics {
@@ -134,21 +136,12 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, status: &Status) -> String {
         let tallies = self.tallies();
-        let by_name: HashMap<&str, &ConnectionStatus> = status
-            .connections
-            .iter()
-            .map(|connection| (connection.connection.as_str(), connection))
-            .collect();
-        let all: Vec<Seen<'_>> = tallies
-            .iter()
-            .map(|(name, tally)| (name.as_str(), tally))
-            .map(|(name, tally)| Seen { name, tally, status: by_name.get(name).copied() })
-            .collect();
+        let all = see(&tallies, status);
         let mut page = Page::default();
         program(&mut page, status);
-        connections::add(&mut page, &all, &status.warnings);
+        connections::add(&mut page, &all);
         kinds::add(&mut page, &all);
-        page.extend(self.durations.collect());
+        page.extend(&self.durations.collect());
         process::add(&mut page, status);
         page.into_text()
     }
@@ -156,6 +149,26 @@ impl Metrics {
     fn tallies(&self) -> MutexGuard<'_, BTreeMap<ConnectionName, Tally>> {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The connections that are told of, in the order of their names.
+fn see<'a>(tallies: &'a BTreeMap<ConnectionName, Tally>, status: &'a Status) -> Vec<Seen<'a>> {
+    let mut all: BTreeMap<&str, Seen<'_>> = BTreeMap::new();
+    for (name, tally) in tallies {
+        let name = name.as_str();
+        all.insert(name, Seen { name, tally, status: None, warnings: Vec::new() });
+    }
+    for connection in &status.connections {
+        if let Some(seen) = all.get_mut(connection.connection.as_str()) {
+            seen.status = Some(connection);
+        }
+    }
+    for warning in &status.warnings {
+        if let Some(seen) = all.get_mut(warning.connection.as_str()) {
+            seen.warnings.push(warning);
+        }
+    }
+    all.into_values().collect()
 }
 
 /// The program and its store.

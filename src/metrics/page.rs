@@ -5,10 +5,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-/// Families of series.
+/// So many series are made before they are written: few enough to stay in the processor's cache, where a
+/// large installation's tens of thousands would not.
+const SERIES_AT_ONCE: usize = 256;
+
+/// Families of series as text.
 #[derive(Debug, Default)]
 pub(super) struct Page {
-    families: Vec<MetricFamily>,
+    text: String,
 }
 
 /// The labels of one series, and its value.
@@ -22,14 +26,11 @@ impl Page {
         help: &str,
         series: impl IntoIterator<Item = Series<'a, N>>,
     ) {
-        let metrics = series.into_iter().map(|(labels, value)| {
+        self.add(MetricType::GAUGE, name, help, series, |metric, value| {
             let mut gauge = Gauge::default();
             gauge.set_value(value);
-            let mut metric = Metric::from_label(pairs(labels));
             metric.set_gauge(gauge);
-            metric
         });
-        self.add(MetricType::GAUGE, name, help, metrics.collect());
     }
 
     /// Adds what only grows; its name ends with `_total`.
@@ -39,38 +40,65 @@ impl Page {
         help: &str,
         series: impl IntoIterator<Item = Series<'a, N>>,
     ) {
-        let metrics = series.into_iter().map(|(labels, value)| {
+        self.add(MetricType::COUNTER, name, help, series, |metric, value| {
             let mut counter = Counter::default();
             counter.set_value(value);
-            let mut metric = Metric::from_label(pairs(labels));
             metric.set_counter(counter);
-            metric
         });
-        self.add(MetricType::COUNTER, name, help, metrics.collect());
     }
 
-    /// Adds families that the crate keeps itself.
-    pub(super) fn extend(&mut self, families: Vec<MetricFamily>) {
-        self.families.extend(families);
-    }
-
-    fn add(&mut self, kind: MetricType, name: &str, help: &str, metrics: Vec<Metric>) {
-        // A family without series is no family.
-        if metrics.is_empty() {
-            return;
-        }
+    fn add<'a, const N: usize>(
+        &mut self,
+        kind: MetricType,
+        name: &str,
+        help: &str,
+        series: impl IntoIterator<Item = Series<'a, N>>,
+        set: impl Fn(&mut Metric, f64),
+    ) {
         let mut family = MetricFamily::default();
         family.set_name(name.to_owned());
         family.set_help(help.to_owned());
         family.set_field_type(kind);
-        family.set_metric(metrics);
-        self.families.push(family);
+        let mut series = series.into_iter().map(|(labels, value)| {
+            let mut metric = Metric::from_label(pairs(labels));
+            set(&mut metric, value);
+            metric
+        });
+        let (mut written, mut is_first) = (String::new(), true);
+        loop {
+            family.mut_metric().clear();
+            family.mut_metric().extend(series.by_ref().take(SERIES_AT_ONCE));
+            // A family without series is no family.
+            if family.get_metric().is_empty() {
+                return;
+            }
+            written.clear();
+            write(&mut written, std::slice::from_ref(&family));
+            // The head of a family is written with its first series alone.
+            self.text.push_str(if is_first { &written } else { without_head(&written) });
+            is_first = false;
+        }
+    }
+
+    /// Adds families that the crate keeps itself.
+    pub(super) fn extend(&mut self, families: &[MetricFamily]) {
+        write(&mut self.text, families);
     }
 
     /// The text of all of them.
     pub(super) fn into_text(self) -> String {
-        TextEncoder::new().encode_to_string(&self.families).expect("every family has a name and series")
+        self.text
     }
+}
+
+/// Without the lines that tell of the family (`# HELP`, `# TYPE`).
+fn without_head(written: &str) -> &str {
+    let series = written.splitn(3, '\n').nth(2);
+    series.expect("a family is written with two lines and its series")
+}
+
+fn write(text: &mut String, families: &[MetricFamily]) {
+    TextEncoder::new().encode_utf8(families, text).expect("every family has a name and series");
 }
 
 fn pairs<const N: usize>(labels: [(&str, &str); N]) -> Vec<LabelPair> {

@@ -15,6 +15,7 @@ use crate::mail::python;
 use crate::office::{Office, Server, beside};
 use crate::program::{Ran, Running};
 use crate::secrets::assert_keeps;
+use crate::server;
 use crate::sink::{Request, Sink};
 
 const ACCESS: &str = "canary+access/key=4801 &%";
@@ -57,6 +58,9 @@ const COMMANDS: [&[&str]; 16] = [
 ];
 
 const TARGETS: &str = r#"
+[server]
+listen = "127.0.0.1:0"
+
 [network]
 ca_file = "CA_FILE"
 
@@ -207,6 +211,15 @@ impl Aviary {
         Running::start_among(&variables, &self.bench.file("config.toml"), &arguments)
     }
 
+    /// Everything that a running daemon shows.
+    async fn check_shown(&self, daemon: &mut Running) {
+        let address = server::address(daemon).await;
+        for path in server::ROUTES {
+            let (status, body) = server::get(&address, path).await;
+            assert_keeps(&CANARIES, path, [status, body].concat().as_bytes());
+        }
+    }
+
     #[track_caller]
     fn check(&self, ran: &Ran, codes: &[i32]) {
         assert_silent(ran);
@@ -290,8 +303,9 @@ async fn no_secret_of_any_source_is_found_anywhere_also_with_a_real_smtp_server(
 
     aviary.let_waits_pass();
     let asked = aviary.bad.requests().len();
-    let daemon = aviary.start(&["run"]);
+    let mut daemon = aviary.start(&["run"]);
     aviary.bad.wait_until(|requests| requests.len() >= asked + 4);
+    aviary.check_shown(&mut daemon).await;
     aviary.check_files();
     aviary.check(&daemon.stop().await, &[0]);
 
@@ -305,6 +319,7 @@ async fn no_secret_of_any_source_is_found_anywhere_also_with_a_real_smtp_server(
     });
     let mail: Value = serde_json::from_str(&aviary.good_mail.line(|line| line.starts_with('{'))).unwrap();
     assert_keeps(&CANARIES, "the mail", mail.to_string().as_bytes());
+    aviary.check_shown(&mut daemon).await;
     aviary.check_files();
     aviary.check(&daemon.stop().await, &[0]);
     aviary.run(&["sync", "--full"], &[0]).await;

@@ -69,6 +69,11 @@ impl Running {
         assert!(said, "`{}` never says {event}: {}", self.command, *self.stderr.borrow());
     }
 
+    /// The last value a line it has logged gave to a field.
+    pub(super) fn told(&self, name: &str) -> Option<String> {
+        told(&log(&self.stderr.borrow()), name)
+    }
+
     /// How many lines it has logged that hold all these words.
     pub(super) fn lines(&self, words: &[&str]) -> usize {
         count(&self.stderr.borrow(), words)
@@ -151,7 +156,7 @@ pub(super) struct Ran {
 impl Ran {
     /// The log, line by line.
     pub(super) fn log(&self) -> Vec<Value> {
-        self.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        log(&self.stderr)
     }
 
     /// How many log lines tell this event.
@@ -161,8 +166,7 @@ impl Ran {
 
     /// The last value a log line gave to a field.
     pub(super) fn told(&self, name: &str) -> Option<String> {
-        let value = self.log().iter().rev().find_map(|line| field(line, name).cloned());
-        value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        told(&self.log(), name)
     }
 
     /// Both outputs.
@@ -189,6 +193,15 @@ impl fmt::Display for Ran {
         let Self { command, code, stdout, stderr } = self;
         write!(f, "`{command}` ended with {code}\n-- stdout\n{stdout}\n-- stderr\n{stderr}")
     }
+}
+
+fn log(stderr: &str) -> Vec<Value> {
+    stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn told(log: &[Value], name: &str) -> Option<String> {
+    let value = log.iter().rev().find_map(|line| field(line, name).cloned());
+    value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 /// A field of a log line, wherever the line keeps it.
