@@ -5,9 +5,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-/// So many series are made before they are written: few enough to stay in the processor's cache, where a
-/// large installation's tens of thousands would not.
-const SERIES_AT_ONCE: usize = 256;
+/// So many series are made before they are written, and then made into the next ones: what stands in the
+/// processor's cache, and needs no new memory, is quick also where there are tens of thousands. Of the
+/// series of kinds the next so many differ in the connection alone.
+const SERIES_AT_ONCE: usize = 3 * 14 * 6;
 
 /// Families of series as text.
 #[derive(Debug, Default)]
@@ -59,15 +60,10 @@ impl Page {
         family.set_name(name.to_owned());
         family.set_help(help.to_owned());
         family.set_field_type(kind);
-        let mut series = series.into_iter().map(|(labels, value)| {
-            let mut metric = Metric::from_label(pairs(labels));
-            set(&mut metric, value);
-            metric
-        });
+        let mut series = series.into_iter();
         let (mut written, mut is_first) = (String::new(), true);
         loop {
-            family.mut_metric().clear();
-            family.mut_metric().extend(series.by_ref().take(SERIES_AT_ONCE));
+            fill(family.mut_metric(), series.by_ref().take(SERIES_AT_ONCE), &set);
             // A family without series is no family.
             if family.get_metric().is_empty() {
                 return;
@@ -99,6 +95,32 @@ fn without_head(written: &str) -> &str {
 
 fn write(text: &mut String, families: &[MetricFamily]) {
     TextEncoder::new().encode_utf8(families, text).expect("every family has a name and series");
+}
+
+/// Makes these series of a family out of the ones that were there before.
+fn fill<'a, const N: usize>(
+    metrics: &mut Vec<Metric>,
+    series: impl Iterator<Item = Series<'a, N>>,
+    set: impl Fn(&mut Metric, f64),
+) {
+    let mut count = 0;
+    for (labels, value) in series {
+        match metrics.get_mut(count) {
+            Some(metric) => relabel(metric, labels),
+            None => metrics.push(Metric::from_label(pairs(labels))),
+        }
+        set(&mut metrics[count], value);
+        count += 1;
+    }
+    metrics.truncate(count);
+}
+
+fn relabel<const N: usize>(metric: &mut Metric, labels: [(&str, &str); N]) {
+    for (pair, (_, value)) in metric.mut_label().iter_mut().zip(labels) {
+        if pair.value() != value {
+            pair.set_value(value.to_owned());
+        }
+    }
 }
 
 fn pairs<const N: usize>(labels: [(&str, &str); N]) -> Vec<LabelPair> {

@@ -1,5 +1,6 @@
 //! What a scrape shows of what was counted.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -152,4 +153,26 @@ fn a_connection_that_goes_loses_its_series_and_one_that_stays_keeps_its_counts()
     metrics.keep(&connections(&[PORT]));
     metrics.count(&run(Outcome::Ok, Counts::default()));
     assert!(!text(&metrics).contains("city"), "a run that ends after its connection went is not shown");
+}
+
+#[test]
+fn every_series_of_many_is_written_once_and_the_head_of_its_family_too() {
+    let section =
+        |idx: usize| PORT.replace("port", &format!("port-{idx}")).replace("PORT", &format!("PORT_{idx}"));
+    let sections: Vec<String> = (0..70).map(section).collect();
+    let metrics = metrics(&sections.iter().map(String::as_str).collect::<Vec<_>>());
+    let text = text(&metrics);
+    let mut seen = BTreeSet::new();
+    for line in text.lines() {
+        let series = line.rsplit_once(' ').unwrap().0;
+        assert!(seen.insert(series), "{series} twice");
+    }
+    for idx in 0..70 {
+        for state in ["present", "unlisted", "removed"] {
+            let labels = format!("{{connection=\"port-{idx}\",kind=\"measures\",state=\"{state}\"}}");
+            assert!(seen.contains(format!("clearpoint_sync_elements{labels}").as_str()), "{labels}");
+        }
+    }
+    let elements = text.lines().filter(|line| line.starts_with("clearpoint_sync_elements{")).count();
+    assert_eq!(elements, 70 * 3 * connections(&[PORT])[0].kinds.len());
 }

@@ -72,12 +72,12 @@ async fn accept(
     stop: &watch::Receiver<()>,
 ) {
     let slots = Arc::new(Semaphore::new(limits.connections_max));
+    // Between two failures some connections come through: it is over when it is not said any more.
     let mut failures = Quiet::default();
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await.expect("nobody closes the slots");
         match listener.accept().await {
             Ok((stream, _)) => {
-                failures.recovered();
                 let answering = answer(stream, limits, Arc::clone(hosts), shown.clone(), stop.clone());
                 tokio::spawn(async move {
                     answering.await;

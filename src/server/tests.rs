@@ -33,10 +33,10 @@ async fn start_with(limits: Limits, board: Board) -> Serving {
     Serving::start_within(limits, &settings, shown).await.unwrap()
 }
 
-/// Limits that a test can wait for.
+/// A limit on heads and on silence that a test can wait for, and none of the others.
 fn short() -> Limits {
-    let head = Duration::from_millis(300);
-    Limits { head, life: Duration::from_secs(20), ..Limits::default() }
+    let (head, life) = (Duration::from_millis(300), 2 * PATIENCE);
+    Limits { head, life, ..Limits::default() }
 }
 
 async fn connect(address: SocketAddr) -> TcpStream {
@@ -170,7 +170,7 @@ async fn who_holds_all_connections_keeps_others_waiting_and_not_away() {
 /// A status of many megabytes, more than the system keeps for a client that does not read.
 fn large() -> Board {
     let board = Board::default();
-    let unreachable = Some("x".repeat(64 << 20));
+    let unreachable = Some("x".repeat(16 << 20));
     board.show_unreachable(unreachable);
     board
 }
@@ -187,7 +187,7 @@ async fn a_client_that_does_not_read_is_let_go() {
 
 #[tokio::test]
 async fn a_server_that_is_dropped_finishes_its_answer_and_listens_no_more() {
-    let serving = start_with(Limits::default(), large()).await;
+    let serving = start_with(Limits { farewell: PATIENCE, ..Limits::default() }, large()).await;
     let address = serving.address();
     let (mut asking, silent) = (connect(address).await, connect(address).await);
     asking.write_all(get("/api/status.json").as_bytes()).await.unwrap();

@@ -84,3 +84,30 @@ async fn a_server_that_other_machines_reach_is_told_at_the_start() {
     assert_eq!(daemon.lines(&["\"WARN\"", "server_public", "no login"]), 1);
     daemon.stop().await.assert_code(&[0]);
 }
+
+/// Lets a process open so many more files, and no more.
+fn leave_files(pid: u32, more: u64) {
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64;
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let limit = rustix::process::Rlimit { current: Some(open + more), maximum: Some(open + more) };
+    rustix::process::prlimit(pid, rustix::process::Resource::Nofile, limit).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_can_open_no_more_files_says_so_and_answers_once_it_can() {
+    let office = Office::new();
+    office.configure("[server]\nlisten = \"127.0.0.1:0\"\n");
+    let mut daemon = Running::start(&office.file("config.toml"), &["run"]);
+    let address = address(&mut daemon).await;
+    daemon.says("daemon_started").await;
+    leave_files(daemon.pid, 4);
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(TcpStream::connect(&address).await.unwrap());
+    }
+    daemon.says("server_accept_failed").await;
+    drop(silent);
+    assert_eq!(get(&address, "/livez").await.0, "HTTP/1.1 200 OK");
+    assert_eq!(daemon.lines(&["server_accept_failed"]), 1);
+    daemon.stop().await.assert_code(&[0]);
+}
