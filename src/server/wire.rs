@@ -6,7 +6,8 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::host::{self, Stray};
-use super::{Shown, page, probes};
+use super::page::{self, Pace};
+use super::{Shown, probes};
 
 /// Said with every answer: nothing is loaded from elsewhere, no script runs, no other page frames this one,
 /// and nothing is kept.
@@ -22,6 +23,8 @@ const HEADERS: [(&str, &str); 6] = [
     ("cross-origin-resource-policy", "same-origin"),
     ("cache-control", "no-store"),
 ];
+
+const HTML: &str = "text/html; charset=utf-8";
 
 /// An answer before it is sent.
 struct Answer {
@@ -81,8 +84,10 @@ fn answer<B>(request: &Request<B>, hosts: &[String], shown: &Shown) -> Answer {
     let status = || shown.board.status(shown.clock.now());
     let found = |content_type, body| Answer { status: StatusCode::OK, content_type, body };
     match request.uri().path() {
-        "/" => found("text/html; charset=utf-8", page::render(&status())),
+        "/" => found(HTML, page::render(&status(), Pace::Live)),
+        "/still" => found(HTML, page::render(&status(), Pace::Still)),
         "/style.css" => found("text/css; charset=utf-8", page::STYLE.to_owned()),
+        "/icon.svg" => found("image/svg+xml", page::ICON.to_owned()),
         "/api/status.json" => {
             let body = serde_json::to_string_pretty(&status()).expect("a status has text keys only");
             found("application/json", body)

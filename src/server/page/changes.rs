@@ -1,0 +1,61 @@
+//! What changed lately in the account, without what stood there before and after.
+
+use chrono::{DateTime, Utc};
+
+use super::words::{Moment, plural};
+use crate::status::ChangeStatus;
+
+/// So many fields are named.
+const FIELDS_MAX: usize = 8;
+
+/// So many changes stand open; the others are folded.
+const OPEN_MAX: usize = 10;
+
+/// The latest changes, the newest first.
+pub(super) struct Changes<'a> {
+    pub(super) open: Vec<Change<'a>>,
+    pub(super) folded: Vec<Change<'a>>,
+}
+
+pub(super) struct Change<'a> {
+    pub(super) status: &'a ChangeStatus,
+    pub(super) at: Moment,
+}
+
+impl<'a> Changes<'a> {
+    pub(super) fn new(latest: &'a [ChangeStatus], now: DateTime<Utc>) -> Self {
+        let mut open: Vec<Change<'_>> = latest.iter().map(|status| Change::new(status, now)).collect();
+        let folded = open.split_off(OPEN_MAX.min(open.len()));
+        Self { open, folded }
+    }
+
+    /// What the fold holds.
+    pub(super) fn folded_text(&self) -> String {
+        plural(self.folded.len() as u64, "earlier change")
+    }
+}
+
+impl<'a> Change<'a> {
+    fn new(status: &'a ChangeStatus, now: DateTime<Utc>) -> Self {
+        Self { status, at: Moment::new(status.at, now) }
+    }
+
+    /// What happened; `update of values` where it is not the list row that changed.
+    pub(super) fn operation(&self) -> String {
+        let operation = self.status.operation.as_str();
+        match self.status.part.as_str() {
+            "doc" => operation.to_owned(),
+            part => format!("{operation} of {part}"),
+        }
+    }
+
+    /// What differs, or what showed a removal.
+    pub(super) fn what(&self) -> String {
+        let ChangeStatus { fields, evidence, .. } = self.status;
+        match (evidence, fields.len().saturating_sub(FIELDS_MAX)) {
+            (Some(evidence), _) => evidence.clone(),
+            (None, 0) => fields.join(", "),
+            (None, more) => format!("{} and {more} more", fields[..FIELDS_MAX].join(", ")),
+        }
+    }
+}

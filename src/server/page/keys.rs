@@ -1,0 +1,90 @@
+//! Keys, and how much is left of each.
+
+use std::cmp::Reverse;
+
+use chrono::{DateTime, Utc};
+
+use super::tone::Tone;
+use super::words::{Moment, plural};
+use crate::status::{ConnectionStatus, KeyStatus};
+
+/// A full bar is this many days, or more.
+pub(super) const BAR_DAYS: i64 = 90;
+/// So many keys stand open; the others are folded, unless a person must see to them.
+const OPEN_MAX: usize = 12;
+
+/// All keys, those that need a person first, then the soonest.
+pub(super) struct Keys<'a> {
+    pub(super) open: Vec<Key<'a>>,
+    pub(super) folded: Vec<Key<'a>>,
+}
+
+pub(super) struct Key<'a> {
+    pub(super) tone: Tone,
+    pub(super) status: &'a KeyStatus,
+    pub(super) refused_since: Option<Moment>,
+    /// Whether another key of the connection could take its place.
+    pub(super) is_one_of_two: bool,
+}
+
+impl<'a> Keys<'a> {
+    pub(super) fn new(connections: &'a [ConnectionStatus], now: DateTime<Utc>) -> Self {
+        let of = |connection: &'a ConnectionStatus| {
+            let is_one_of_two = connection.keys.len() > 1;
+            connection.keys.iter().map(move |status| Key::new(status, is_one_of_two, now))
+        };
+        let mut open: Vec<Key<'_>> = connections.iter().flat_map(of).collect();
+        open.sort_by_key(|key| (Reverse(key.tone), key.status.days_left.unwrap_or(i64::MAX)));
+        let urgent = open.partition_point(|key| key.tone >= Tone::Warn);
+        let folded = open.split_off(urgent.max(OPEN_MAX).min(open.len()));
+        Self { open, folded }
+    }
+
+    /// What a fold holds: `288 more keys; the next of them lapses in 61 days`.
+    pub(super) fn folded_text(&self) -> String {
+        let count = plural(self.folded.len() as u64, "more key");
+        match self.folded.first().and_then(|key| key.status.days_left) {
+            Some(days) => format!("{count}; the next of them lapses in {}", plural(days, "day")),
+            None => count,
+        }
+    }
+
+    /// The working key with the fewest days left.
+    pub(super) fn soonest(&self) -> Option<&KeyStatus> {
+        let all = self.open.iter().chain(&self.folded).map(|key| key.status);
+        all.filter(|key| key.days_left.is_some_and(|days| days >= 0)).min_by_key(|key| key.days_left)
+    }
+}
+
+impl<'a> Key<'a> {
+    fn new(status: &'a KeyStatus, is_one_of_two: bool, now: DateTime<Utc>) -> Self {
+        let said = status.warnings.iter().map(Tone::of).max();
+        let tone = match status.state {
+            "refused" | "expired" => Tone::Error,
+            "valid" => said.unwrap_or(Tone::Well),
+            _ => said.unwrap_or(Tone::Unknown),
+        };
+        let refused_since = status.refused_since.map(|since| Moment::new(since, now));
+        Self { tone, status, refused_since, is_one_of_two }
+    }
+
+    /// How much of the bar is full; `None`: nobody knows.
+    pub(super) fn bar(&self) -> Option<i64> {
+        self.status.days_left.map(|days| days.clamp(0, BAR_DAYS))
+    }
+
+    /// The days, for people.
+    pub(super) fn days(&self) -> String {
+        match self.status.days_left {
+            // It does not work now; the date is all that is left of it.
+            Some(days) if self.refused_since.is_some() && days >= 0 => {
+                format!("{} by its date", plural(days, "day"))
+            }
+            None => "date unknown".to_owned(),
+            Some(0) => "today is the last day".to_owned(),
+            Some(days) if days < 0 => format!("lapsed {} ago", plural(-days, "day")),
+            Some(1) => "1 day left".to_owned(),
+            Some(days) => format!("{days} days left"),
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The page for every way things can stand, the escaping of what comes from outside, and the contrast of
+//! the colours. What a browser makes of it stands in `tests/it/page.rs`.
+
+mod contrast;
+mod many;
+mod sample;
+
+use chrono::TimeDelta;
+
+use self::sample::{at, change, connection, key, kind, status, warning};
+use super::{Pace, STYLE, render};
+use crate::run::Mode;
+use crate::run::Outcome;
+use crate::status::{Running, Status};
+
+#[track_caller]
+fn assert_shows(status: &Status, words: &[&str]) {
+    let text = text(&render(status, Pace::Live));
+    for word in words {
+        assert!(text.contains(word), "{word:?} does not stand in: {text}");
+    }
+}
+
+fn page(status: &Status) -> String {
+    render(status, Pace::Live)
+}
+
+/// What stands between the tags, each run of blanks as one.
+fn text(page: &str) -> String {
+    let body = page.split("<body>").nth(1).unwrap();
+    let pieces = body.split('<').filter_map(|piece| piece.split_once('>').map(|(_, text)| text));
+    pieces.flat_map(str::split_whitespace).collect::<Vec<_>>().join(" ")
+}
+
+fn title(page: &str) -> &str {
+    page.split("<title>").nth(1).unwrap().split("</title>").next().unwrap()
+}
+
+#[test]
+fn all_is_well_when_every_run_ended_well_and_nothing_is_open() {
+    let status = status(vec![connection("city"), connection("hospital")]);
+    assert_eq!(title(&page(&status)), "all well · clearpoint-sync");
+    assert_shows(&status, &["All is well", "Open warnings None.", "Store: 4.2 MB"]);
+    assert_shows(
+        &status,
+        &["ok , incremental, took 2m", "10 minutes ago", "in 5 minutes", "1 kind, 1,234 elements"],
+    );
+    assert_shows(&status, &["Daemon started 3 days ago (2027-03-28 12:00:00 UTC) ."]);
+}
+
+#[test]
+fn what_needs_a_person_comes_first_with_what_to_do() {
+    let mut status = status(vec![connection("city"), connection("museum")]);
+    status.warnings = vec![warning("museum", "error"), warning("city", "warn"), warning("city", "info")];
+    let page = page(&status);
+    assert_eq!(title(&page), "1 error · clearpoint-sync");
+    assert_shows(&status, &["1 error and 1 warning need a person", "To do: look at the key", "days_left 5"]);
+    assert_shows(
+        &status,
+        &["raised 3 hours ago (2027-03-31 09:00:00 UTC)", "Connections museum Error", "city Warning"],
+    );
+    status.warnings.truncate(1);
+    assert_shows(&status, &["1 error needs a person"]);
+    status.warnings = vec![warning("city", "warn"), warning("museum", "warn")];
+    assert_eq!(title(&render(&status, Pace::Live)), "2 warnings · clearpoint-sync");
+    status.warnings = vec![warning("city", "info")];
+    assert_shows(&status, &["All is well", "1 note to read; nothing to do at once."]);
+}
+
+#[test]
+fn a_run_that_ended_badly_is_told_before_anything_is_open() {
+    let mut city = connection("city");
+    let run = city.last_run.as_mut().unwrap();
+    (run.outcome, run.reason) = (Some(Outcome::Failed), Some("page 7 answered 503".into()));
+    let status = status(vec![connection("museum"), city]);
+    assert_eq!(title(&page(&status)), "1 run not well · clearpoint-sync");
+    assert_shows(&status, &["The last run of city did not end well", "city Failed", "page 7 answered 503"]);
+}
+
+#[test]
+fn before_the_first_run_nothing_is_called_well() {
+    let mut city = connection("city");
+    (city.last_run, city.kinds) = (None, Vec::new());
+    let status = status(vec![city]);
+    assert_eq!(title(&page(&status)), "no run yet · clearpoint-sync");
+    assert_shows(&status, &["Waiting for the first run", "city Never run", "Last run none yet"]);
+    assert_shows(&sample::status(Vec::new()), &["Waiting for the first run", "None are known yet."]);
+}
+
+#[test]
+fn a_store_that_cannot_be_used_and_a_stop_are_banners() {
+    let mut status = status(vec![connection("city")]);
+    status.daemon.as_mut().unwrap().is_stopping = true;
+    assert_shows(&status, &["The daemon is stopping."]);
+    assert_eq!(title(&page(&status)), "stopping · clearpoint-sync");
+    status.store.unreachable = Some("the disk is full".into());
+    assert_shows(
+        &status,
+        &["The store cannot be used now: the disk is full . What stands below was so before."],
+    );
+    assert_eq!(title(&page(&status)), "store unreachable · clearpoint-sync");
+}
+
+#[test]
+fn a_run_under_way_and_one_that_is_overdue_are_told() {
+    let mut city = connection("city");
+    city.running = Some(Running { mode: Mode::Full, since: at() - TimeDelta::seconds(40) });
+    city.next_run = Some(at() - TimeDelta::minutes(3));
+    let status = status(vec![city]);
+    assert_shows(&status, &["Running now full run, for 40s", "1 running now", "Next run now"]);
+}
+
+#[test]
+fn what_is_no_longer_configured_stands_apart_and_is_no_trouble() {
+    let mut old = connection("oldtown");
+    (old.is_configured, old.last_run) = (false, None);
+    let status = status(vec![connection("city"), old]);
+    assert_shows(
+        &status,
+        &["All is well", "No longer configured", "oldtown Not configured", "Connections 1 "],
+    );
+}
+
+#[test]
+fn keys_tell_their_days_the_most_urgent_first() {
+    let mut city = connection("city");
+    city.keys = [Some(200), None, Some(0), Some(-3), Some(1)].map(|days| key("city", days)).into();
+    city.keys[4].refused_since = Some(at() - TimeDelta::days(2));
+    city.keys[4].state = "refused";
+    let status = status(vec![city]);
+    let text = text(&page(&status));
+    let told =
+        ["lapsed 3 days ago", "1 day by its date", "today is the last day", "200 days left", "date unknown"];
+    let places: Vec<_> =
+        told.iter().map(|words| text.find(words).unwrap_or_else(|| panic!("no {words}: {text}"))).collect();
+    assert!(places[..4].is_sorted(), "{places:?} in {text}");
+    assert_shows(&status, &["Next key to lapse today Integration of city", "not written down", "stands by"]);
+    let page = page(&status);
+    assert!(
+        page.contains(
+            r#"<meter min="0" max="90" value="90" aria-label="Days left" aria-valuetext="200 days left">"#
+        ),
+        "{page}"
+    );
+    assert_eq!(page.matches("<meter").count(), 4, "an unknown date has no bar");
+}
+
+#[test]
+fn kinds_tell_their_counts_and_what_keeps_them_from_being_whole() {
+    let mut city = connection("city");
+    let mut held = kind("city", "risks");
+    (held.held, held.outcome, held.reason) = (12, "incomplete".into(), Some("page 7 was cut".into()));
+    (held.complete_as_of, held.present) = (None, 0);
+    city.kinds.push(held);
+    let status = status(vec![city]);
+    assert_shows(&status, &["2 kinds, 1,234 elements; 1 kind needs a look", "end unproven"]);
+    assert_shows(&status, &["Complete as of not yet", "risks 0 41 0 12 0 0 never incomplete page 7 was cut"]);
+}
+
+#[test]
+fn changes_tell_what_and_why() {
+    let mut status = status(vec![connection("city")]);
+    let mut removed = change("Old plan");
+    removed.evidence = Some("a direct read answered 404".into());
+    let mut many = change("Busy");
+    many.fields = (0..11).map(|n| format!("field{n}")).collect();
+    many.part = "values".into();
+    status.changes = vec![removed, many];
+    assert_shows(&status, &["Old plan measures 8070001", "a direct read answered 404", "update of values"]);
+    assert_shows(&status, &["field7 and 3 more"]);
+}
+
+#[test]
+fn what_comes_from_outside_is_text_and_nothing_else() {
+    let evil = format!(
+        "</bdi><script>alert('1')</script>\" onload=\"x\" & \u{202e}txt {}\u{1f6a8}",
+        "n".repeat(200)
+    );
+    let mut city = connection("city");
+    city.mapped_user = Some(evil.clone());
+    city.last_run.as_mut().unwrap().reason = Some(evil.clone());
+    city.keys[0].key.clone_from(&evil);
+    city.kinds[0].reason = Some(evil.clone());
+    let mut status = status(vec![city]);
+    let mut raised = warning("city", "error");
+    (raised.message, raised.action, raised.facts) =
+        (evil.clone(), evil.clone(), vec![("key".into(), evil.clone())]);
+    status.warnings.push(raised);
+    status.changes.push(change(&evil));
+    status.store.unreachable = Some(evil);
+    let page = page(&status);
+    assert!(!page.contains("<script") && !page.contains("onload=\""), "{page}");
+    let escaped = "&#60;/bdi&#62;&#60;script&#62;alert(&#39;1&#39;)&#60;/script&#62;&#34; onload=&#34;x&#34; &#38; \u{202e}txt nnn";
+    let told = page.matches(escaped).count();
+    let isolated = page.matches(&format!("<bdi>{escaped}")).count()
+        + page.matches(&format!("<bdi class=\"said\">{escaped}")).count();
+    assert!(told >= 9 && told == isolated, "{told} told, {isolated} kept from turning the text around it");
+}
+
+#[test]
+fn the_page_needs_neither_scripts_nor_styles_of_its_own() {
+    let mut status = status(vec![connection("city")]);
+    status.warnings.push(warning("city", "error"));
+    let page = page(&status);
+    for word in ["<script", "<style", "style=", "javascript:", " onclick", "http://", "https://"] {
+        assert!(!page.contains(word), "{word} stands in the page");
+    }
+    assert!(!STYLE.contains("url(") && !STYLE.contains("@import"), "the style loads something");
+    assert_eq!(page.matches("<h1").count(), 1);
+}
+
+#[test]
+fn the_page_reloads_itself_unless_it_is_held() {
+    let status = status(vec![connection("city")]);
+    let refresh = r#"<meta http-equiv="refresh" content="30"/>"#;
+    assert!(render(&status, Pace::Live).contains(refresh));
+    assert!(!render(&status, Pace::Still).contains("refresh\""));
+}
