@@ -147,6 +147,18 @@ pub struct KindStatus {
     pub reason: Option<String>,
 }
 
+impl KindStatus {
+    /// Why its last pull ended as it did, or what a list without any total leaves open; may be empty.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match (&self.reason, self.outcome.as_str()) {
+            (Some(reason), _) => reason,
+            (None, "complete") if !self.is_end_told => "end unproven: no total, only pages without rows",
+            (None, _) => "",
+        }
+    }
+}
+
 /// An open warning.
 #[derive(Debug, Clone, Serialize)]
 pub struct WarningStatus {

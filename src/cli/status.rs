@@ -6,7 +6,7 @@ use super::warnings::open_text;
 use super::{Exit, Output};
 use crate::app::{self, AppError, Engine, Settings};
 use crate::clock::Clock;
-use crate::status::{ConnectionStatus, KindStatus, Status};
+use crate::status::{ConnectionStatus, Status};
 
 pub(super) fn run(settings: &Settings, out: &Output) -> Result<Exit, AppError> {
     let status = app::block_on(status(settings))??;
@@ -63,21 +63,13 @@ fn connection_text(status: &ConnectionStatus) -> String {
             row.present.to_string(),
             row.complete_as_of.as_deref().map_or_else(|| "never".into(), to_the_second),
             row.outcome.clone(),
-            row.reason.clone().unwrap_or_else(|| unproven(row).into()),
+            row.why().to_owned(),
         ]
     });
     if status.kinds.is_empty() {
         return text + "\n";
     }
     text + &table(&["kind", "elements", "complete_as_of", "last_outcome", "reason"], rows) + "\n"
-}
-
-/// What a list without any total leaves open.
-fn unproven(row: &KindStatus) -> &'static str {
-    match row.outcome.as_str() {
-        "complete" if !row.is_end_told => "end unproven: no total, only pages without rows",
-        _ => "",
-    }
 }
 
 /// A stored instant as it reads best; as it stands where it is none.

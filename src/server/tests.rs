@@ -8,7 +8,6 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::*;
-use crate::status::StoreStatus;
 
 /// Longer than any of it may take.
 const PATIENCE: Duration = Duration::from_secs(30);

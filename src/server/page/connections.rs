@@ -98,6 +98,11 @@ impl<'a> Connection<'a> {
         }
     }
 
+    /// How many elements people see.
+    pub(super) fn present(&self) -> String {
+        grouped(self.kinds.present())
+    }
+
     /// `reporting@city.example sees 40 scorecards`, as far as it is known.
     pub(super) fn sees(&self) -> Option<String> {
         let user = self.status.mapped_user.as_deref();

@@ -52,7 +52,7 @@ impl<'a> Keys<'a> {
     /// The working key with the fewest days left.
     pub(super) fn soonest(&self) -> Option<&KeyStatus> {
         let all = self.open.iter().chain(&self.folded).map(|key| key.status);
-        all.filter(|key| key.days_left.is_some_and(|days| days >= 0)).min_by_key(|key| key.days_left)
+        all.filter(|key| key.state == "valid").min_by_key(|key| key.days_left)
     }
 }
 

@@ -8,7 +8,8 @@ use crate::status::KindStatus;
 
 /// The kinds of one connection, and what they come to.
 pub(super) struct Kinds<'a> {
-    pub(super) rows: Vec<Kind<'a>>,
+    all: &'a [KindStatus],
+    now: DateTime<Utc>,
     /// The oldest instant that any kind is complete as of; `None`: some never was.
     pub(super) complete_as_of: Option<Moment>,
     /// The same for changes.
@@ -30,27 +31,29 @@ impl<'a> Kinds<'a> {
             oldest.map(|at| Moment::new(at, now))
         };
         Self {
-            rows: kinds.iter().map(|status| Kind::new(status, now)).collect(),
+            all: kinds,
+            now,
             complete_as_of: oldest(|kind| kind.complete_as_of.as_deref()),
             changes_as_of: oldest(|kind| kind.changes_as_of.as_deref()),
         }
     }
 
-    /// Elements that people see.
-    pub(super) fn present(&self) -> u64 {
-        self.rows.iter().map(|kind| kind.status.present).sum()
+    /// A row for each kind, in the order they were pulled.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Kind<'a>> {
+        let now = self.now;
+        self.all.iter().map(move |status| Kind::new(status, now))
     }
 
-    /// The same, for people.
-    pub(super) fn present_text(&self) -> String {
-        grouped(self.present())
+    /// Elements that people see.
+    pub(super) fn present(&self) -> u64 {
+        self.all.iter().map(|kind| kind.present).sum()
     }
 
     /// `20 kinds, 3,345 elements; 2 kinds need a look`
     pub(super) fn text(&self) -> String {
         let text =
-            format!("{}, {}", plural(self.rows.len() as u64, "kind"), plural(self.present(), "element"));
-        match self.rows.iter().filter(|kind| kind.tone >= Tone::Warn).count() {
+            format!("{}, {}", plural(self.all.len() as u64, "kind"), plural(self.present(), "element"));
+        match self.rows().filter(|kind| kind.tone >= Tone::Warn).count() {
             0 => text,
             1 => text + "; 1 kind needs a look",
             count => format!("{text}; {count} kinds need a look"),
@@ -71,16 +74,5 @@ impl<'a> Kind<'a> {
     pub(super) fn counts(&self) -> [String; 6] {
         let KindStatus { present, unlisted, removed, missing, held, rejected, .. } = self.status;
         [present, removed, missing, held, rejected, unlisted].map(|count| grouped(*count))
-    }
-
-    /// Why it ended so, or what its end leaves open.
-    pub(super) fn reason(&self) -> &str {
-        match (&self.status.reason, self.status.outcome.as_str()) {
-            (Some(reason), _) => reason,
-            (None, "complete") if !self.status.is_end_told => {
-                "end unproven: no total, only pages without rows"
-            }
-            _ => "",
-        }
     }
 }

@@ -24,11 +24,9 @@ impl Moment {
             past if past > TimeDelta::zero() => format!("{} ago", length(past)),
             ahead => format!("in {}", length(-ahead)),
         };
-        Self {
-            iso: at.to_rfc3339_opts(SecondsFormat::Secs, true),
-            exact: at.format("%Y-%m-%d %H:%M:%S UTC").to_string(),
-            words,
-        }
+        let iso = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let exact = iso.replace('T', " ").replace('Z', " UTC");
+        Self { iso, exact, words }
     }
 
     /// When something is due: what should have begun already begins at any moment.
