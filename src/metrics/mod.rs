@@ -25,6 +25,7 @@ use crate::plan::Operation;
 use crate::run::{Counts, Mode, Outcome, Run};
 use crate::status::{ConnectionStatus, Status, WarningStatus};
 use crate::traffic::Traffic;
+use crate::version;
 use page::Page;
 
 /// From a look at an account that did not change to the first pull of a large one.
@@ -177,7 +178,7 @@ fn program(page: &mut Page, status: &Status) {
     page.gauge(
         "clearpoint_sync_build_info",
         "Which program this is; always 1.",
-        [([("version", env!("CARGO_PKG_VERSION"))], 1.0)],
+        [([("version", version::NUMBER), ("commit", version::COMMIT.unwrap_or_default())], 1.0)],
     );
     page.gauge(
         "clearpoint_sync_store_up",

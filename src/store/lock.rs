@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use super::owner::hand_over;
 use super::sqlite::cure;
 use super::{Store, StoreError};
 use crate::clock::Clock;
@@ -140,18 +141,25 @@ pub(super) fn lock(path: &Path, busy: impl FnOnce(&str) -> String) -> Result<Fil
     let unusable = |error: io::Error| {
         StoreError::Unusable(format!("cannot lock {}: {error}; {}", path.display(), cure(&error)))
     };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o640)
-        .open(path)
-        .map_err(unusable)?;
+    let mut file = open(path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StoreError::Busy(busy(&holder(&mut file)))),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+/// Opens a lock file, or makes it. One that was there is taken as it is: whoever may write the folder could
+/// have put a link to somebody else's file there.
+fn open(path: &Path) -> io::Result<File> {
+    let options = || OpenOptions::new().read(true).write(true).mode(0o640).clone();
+    match options().create_new(true).open(path) {
+        Ok(file) => {
+            hand_over(&file, path);
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options().open(path),
+        Err(error) => Err(error),
     }
 }
 

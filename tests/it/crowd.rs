@@ -1,11 +1,13 @@
 //! Three hundred connections in one daemon: none runs twice at once, none is left out, and the process
 //! stays as large as it became.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 
 use clearpoint_sync::simulator::{ApiKey, Size, World};
 
 use crate::harness::{Bench, Setup};
+use crate::program::Running;
 
 const CONNECTIONS: usize = 300;
 
@@ -50,7 +52,9 @@ fn resident_kb(pid: u32) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn three_hundred_connections_take_their_turns_in_a_process_that_does_not_grow() {
     let bench = bench().await;
-    let mut daemon = bench.start(&["run"]);
+    // One heap for all threads: how much each would keep of its own is chance.
+    let variables = [("MALLOC_ARENA_MAX", OsStr::new("1"))];
+    let mut daemon = Running::start_among(&variables, &bench.file("config.toml"), &["run"]);
     let finished = ["\"event\":\"run_finished\""];
     daemon.says_often(CONNECTIONS + 100, &finished).await;
     let before = resident_kb(daemon.pid);
