@@ -6,7 +6,7 @@
 //! ```text
 //! config ─▶ schedule ─▶ door ─▶ pull ─▶ snapshot ─▶ reconcile ─▶ plan ─▶ limits ─▶ store
 //!                        │ key refused, account changed                              │
-//!                        └──▶ watch ─▶ warning ─▶ log, targets                       └──▶ status, views
+//!                        └──▶ watch ─▶ warning ─▶ log, targets                       └──▶ board ─▶ server, status
 //! ```
 //!
 //! A module may use modules on lower floors only; floor-0 words may name each other; edges never use
