@@ -164,6 +164,7 @@ impl Seat {
     /// What came due meanwhile is skipped, except that a full run is never skipped for an incremental one.
     pub(super) fn end(&mut self, ended: &Ended, jitter: f64, now: DateTime<Utc>) -> Option<Skipped> {
         let busy = self.busy.take()?;
+        let is_back = std::mem::replace(&mut self.stay, Stay::Stays) == Stay::Returns;
         let Work::Run(mode) = busy.work else {
             self.watch_at = now + WATCH_EVERY;
             return None;
@@ -180,7 +181,7 @@ impl Seat {
             self.member.last_full = (!self.is_follow_up).then_some(now);
         }
         self.is_slow = now - busy.started_at >= SLOW;
-        if std::mem::replace(&mut self.stay, Stay::Stays) == Stay::Returns {
+        if is_back {
             self.served = None;
             self.plan(jitter, now);
             return None;

@@ -88,3 +88,18 @@ fn a_waiting_run_keeps_its_place_over_a_reload() {
     assert_eq!(turns.next_run_at(&ConnectionName::parse("late").unwrap()), due_at);
     assert_eq!(turns.running(), 1);
 }
+
+#[test]
+fn who_comes_back_during_a_look_at_its_keys_missed_no_run_and_has_none_to_make_up_for() {
+    let seating = |members| Seating { members, runs_max: 1 };
+    let city = ConnectionName::parse("city").unwrap();
+    let mut turns = Turns::new(seating(vec![quarter_hourly("city")]), 0.0, at(START));
+    assert_eq!(turns.take(at(START)).unwrap().work, Work::Watch);
+    turns.reseat(seating(vec![]), at(START));
+    turns.reseat(seating(vec![quarter_hourly("city")]), at(START));
+    turns.end(&city, &Ended::Watched, at(START));
+    let turn = turns.take(at("2026-03-01T00:15:00Z")).unwrap();
+    assert_eq!(turn.work, Work::Run(Mode::Incremental));
+    turns.end(&city, &ok(&turn), at("2026-03-01T00:16:00Z"));
+    assert_eq!(turns.next_run_at(&city), Some(at("2026-03-01T00:30:00Z")));
+}
