@@ -185,13 +185,15 @@ impl Sqlite {
         })
     }
 
-    /// What SQLite finds wrong with the file, if anything.
+    /// What SQLite finds wrong with the file, if anything. Looks by itself, for it may take minutes.
     pub(super) fn quick_check(&self) -> Result<Vec<String>, StoreError> {
-        self.read("check the store", |sql| {
+        let check = || -> rusqlite::Result<Vec<String>> {
+            let sql = reader(&self.path)?;
             let mut statement = sql.prepare("PRAGMA quick_check(20)")?;
             let found = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
             Ok(found.into_iter().filter(|line| line != "ok").collect())
-        })
+        };
+        blocking(check).map_err(|error| explain(&self.path, "check the store", error.into()))
     }
 }
 
@@ -356,5 +358,21 @@ mod tests {
         let noon: DateTime<Utc> = "2026-03-01T12:00:00.25Z".parse().unwrap();
         assert_eq!(text(noon), "2026-03-01T12:00:00.250Z");
         assert_eq!(instant(&text(noon)).unwrap(), noon);
+    }
+
+    /// A large file takes minutes; meanwhile runs go on, and the store answers.
+    #[test]
+    fn a_look_at_the_whole_file_keeps_no_read_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Sqlite::open(&dir.path().join("store.db"), "2026-03-01T12:00:00Z".parse().unwrap()).unwrap();
+        let db = &db;
+        std::thread::scope(|scope| {
+            let (told, done) = std::sync::mpsc::channel();
+            let reading = db.reader.lock().unwrap();
+            scope.spawn(move || told.send(db.quick_check()));
+            let found = done.recv_timeout(Duration::from_secs(10));
+            drop(reading);
+            assert_eq!(found.expect("it waits for the reads of others, and they for it").unwrap().len(), 0);
+        });
     }
 }
