@@ -47,6 +47,8 @@ const STARTING: &str = ", starting";
 /// Whoever looks at the daemon's lock holds it for an instant; so often, and so long, it is tried again.
 const LOOKS: u32 = 20;
 const LOOK: Duration = Duration::from_millis(50);
+/// A link in the last part of a path is refused.
+const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 impl DaemonLock {
     /// Locks the store at `store` for the daemon. Before it is opened: of two daemons one alone brings it
@@ -149,16 +151,17 @@ pub(super) fn lock(path: &Path, busy: impl FnOnce(&str) -> String) -> Result<Fil
     }
 }
 
-/// Opens a lock file, or makes it. One that was there is taken as it is: whoever may write the folder could
-/// have put a link to somebody else's file there.
+/// Opens the file of a lock, and makes it where there is none. Follows no link: root, by hand, works in the
+/// folder of the service's user.
 fn open(path: &Path) -> io::Result<File> {
-    let options = || OpenOptions::new().read(true).write(true).mode(0o640).clone();
-    match options().create_new(true).open(path) {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o640).custom_flags(NO_LINK);
+    match options.clone().create_new(true).open(path) {
         Ok(file) => {
             hand_over(&file, path);
             Ok(file)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options().open(path),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
         Err(error) => Err(error),
     }
 }

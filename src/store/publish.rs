@@ -1,14 +1,15 @@
 //! A copy of the store for readers: one file that no program writes to, put in the old one's place whole
 //! or not at all.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags};
 
+use super::owner::hand_over;
 use super::sqlite::{Fault, blocking, folder_of, reader};
 use super::{Store, StoreError, lock};
 
@@ -77,13 +78,16 @@ fn make(store: &Path, draft: &Path, to: &Path, now: DateTime<Utc>) -> Result<Cop
     )?;
     refuse_without_room(&sql, draft)?;
     remove_if_there(draft)?;
+    // Made before SQLite fills it, and known by its handle from here on: root, by hand, works in a folder
+    // whose owner could put a link in its place.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    hand_over(&file, draft);
     let name = draft.to_str().ok_or("its path is not UTF-8")?;
     sql.execute("VACUUM INTO ?1", [name])?;
     drop(sql);
     let sequence = make_fit_for_readers(draft)?;
     let mode = fs::metadata(to).map_or(0o640, |old| old.permissions().mode());
-    fs::set_permissions(draft, Permissions::from_mode(mode))?;
-    let file = File::open(draft)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.set_modified(now.into())?;
     file.sync_all()?;
     let bytes = file.metadata()?.len();

@@ -1,6 +1,6 @@
 //! The file: whose it is, who may use it, what survives.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown, symlink};
 
 use super::*;
 use crate::clock::Clock;
@@ -210,4 +210,35 @@ async fn a_full_disk_stores_nothing_of_the_kind_and_the_next_run_all_of_it() {
     assert_eq!(bench.digest(), before);
     limit(1 << 30);
     assert_eq!(bench.sync_rows(&rows).await.counts.inserted, 2);
+}
+
+/// The service's user could lay a link where root, by hand, writes who holds a lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_is_no_way_to_another_file() {
+    let bench = Bench::new().await;
+    let (precious, path) = (bench.dir.path().join("precious"), bench.dir.path().join("store.db"));
+    std::fs::write(&precious, "theirs").unwrap();
+    for what in ["connection-city", "daemon", "publish"] {
+        symlink(&precious, path.with_file_name(format!("store.db.{what}.lock"))).unwrap();
+    }
+    unusable(bench.store.lock(&city(), "sync", noon()).await);
+    unusable(DaemonLock::take(&path, &Clock::hurried(noon())).await);
+    unusable(bench.store.publish(&bench.dir.path().join("copy.db"), noon()).await);
+    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "theirs");
+}
+
+/// Else the service, under its own user, could never again take a lock that root made by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_root_makes_beside_the_store_belongs_to_the_owner_of_the_folder() {
+    let bench = Bench::new().await;
+    if rustix::process::geteuid().is_root() {
+        chown(bench.dir.path(), Some(65534), Some(65533)).unwrap();
+    }
+    let _lock = bench.store.lock(&city(), "sync", noon()).await.unwrap();
+    bench.store.publish(&bench.dir.path().join("copy.db"), noon()).await.unwrap();
+    let folder = bench.dir.path().metadata().unwrap();
+    for name in ["store.db.connection-city.lock", "store.db.publish.lock", "copy.db"] {
+        let file = bench.dir.path().join(name).metadata().unwrap();
+        assert_eq!((file.uid(), file.gid()), (folder.uid(), folder.gid()), "{name}");
+    }
 }
