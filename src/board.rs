@@ -48,8 +48,7 @@ impl Board {
         self.shown().daemon = Some(DaemonStatus { started_at: now, turned_at: None, is_stopping: false });
     }
 
-    /// The daemon's loop turned; `turns` are those of all its connections. One that was never shown has no
-    /// place yet.
+    /// The daemon's loop turned; `turns` are those of all its connections.
     pub fn turn<'a>(
         &self,
         now: DateTime<Utc>,
@@ -83,9 +82,19 @@ impl Board {
         self.shown().store.unreachable = unreachable;
     }
 
-    /// How a connection stands, and what is open for it.
+    /// Has places for these connections alone. One that is new shows once somebody has looked at it.
+    pub fn seat<'a>(&self, names: impl IntoIterator<Item = &'a ConnectionName>) {
+        let connections = &mut self.shown().connections;
+        let mut before = std::mem::take(connections);
+        let seated = names.into_iter().map(|name| (name.clone(), before.remove(name).unwrap_or_default()));
+        connections.extend(seated);
+    }
+
+    /// How a connection stands, and what is open for it. Nothing, where it was taken out meanwhile.
     pub fn show(&self, name: &ConnectionName, status: ConnectionStatus, warnings: Vec<WarningStatus>) {
-        self.shown().connections.entry(name.clone()).or_default().survey = Some((status, warnings));
+        if let Some(place) = self.shown().connections.get_mut(name) {
+            place.survey = Some((status, warnings));
+        }
     }
 
     /// The latest changes, the newest first.
@@ -93,11 +102,9 @@ impl Board {
         self.shown().changes = changes;
     }
 
-    /// Keeps the places of these connections alone, and says which others the store still knows.
-    pub fn keep(&self, names: &[&ConnectionName], left_behind: Vec<ConnectionStatus>) {
-        let mut shown = self.shown();
-        shown.connections.retain(|name, _| names.contains(&name));
-        shown.left_behind = left_behind;
+    /// Those that are no longer configured, which the store still knows.
+    pub fn show_left_behind(&self, left_behind: Vec<ConnectionStatus>) {
+        self.shown().left_behind = left_behind;
     }
 
     /// All of it, as it stands at `now`.
@@ -130,5 +137,59 @@ impl Board {
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(name: &str) -> ConnectionName {
+        ConnectionName::parse(name).unwrap()
+    }
+
+    fn status(name: &ConnectionName) -> ConnectionStatus {
+        ConnectionStatus {
+            connection: name.to_string(),
+            is_configured: true,
+            running: None,
+            last_run: None,
+            last_success: None,
+            last_full_success: None,
+            next_run: None,
+            next_full_run: None,
+            mapped_user: None,
+            scorecards_visible: None,
+            keys: Vec::new(),
+            kinds: Vec::new(),
+        }
+    }
+
+    fn shown(board: &Board) -> Vec<String> {
+        let all = board.status(DateTime::UNIX_EPOCH).connections;
+        all.into_iter().map(|status| status.connection).collect()
+    }
+
+    #[test]
+    fn a_look_that_ends_after_a_reload_brings_nobody_back() {
+        let (board, city, port) = (Board::default(), name("city"), name("port"));
+        board.seat([&city, &port]);
+        board.show(&city, status(&city), Vec::new());
+        board.show(&port, status(&port), Vec::new());
+        board.seat([&city]);
+        board.show(&port, status(&port), Vec::new());
+        assert_eq!(shown(&board), ["city"]);
+    }
+
+    #[test]
+    fn the_turn_of_one_that_is_new_shows_with_its_first_look() {
+        let (board, city) = (Board::default(), name("city"));
+        board.seat([&city]);
+        let turn = TurnShown { running: None, next_run: DateTime::UNIX_EPOCH };
+        board.turn(DateTime::UNIX_EPOCH, [(&city, turn)]);
+        assert!(shown(&board).is_empty());
+        board.show(&city, status(&city), Vec::new());
+        let all = board.status(DateTime::UNIX_EPOCH).connections;
+        assert_eq!(all[0].next_run, Some(DateTime::UNIX_EPOCH));
     }
 }

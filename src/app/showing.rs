@@ -9,19 +9,26 @@ use crate::survey;
 const CHANGES_SHOWN: u32 = 25;
 
 impl Engine {
+    /// Has room for these settings' connections, and no others, in what is shown and counted. Before any
+    /// of them has its turn, so that nothing of it is missed.
+    pub fn make_room(&self) {
+        self.metrics.keep(&self.config.connections);
+        self.board.seat(self.config.connections.iter().map(|connection| &connection.name));
+    }
+
     /// Looks at everything, and shows it.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn survey(&self) -> Result<(), AppError> {
-        self.metrics.keep(&self.config.connections);
+        self.make_room();
         for connection in &self.config.connections {
             let (status, warnings) = survey::connection(&self.store, connection, self.clock.now()).await?;
             self.board.show(&connection.name, status, warnings);
         }
         let names: Vec<&ConnectionName> =
             self.config.connections.iter().map(|connection| &connection.name).collect();
-        self.board.keep(&names, survey::left_behind(&self.store, &names).await?);
+        self.board.show_left_behind(survey::left_behind(&self.store, &names).await?);
         self.show_store().await
     }
 

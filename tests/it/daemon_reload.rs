@@ -3,7 +3,10 @@
 use clearpoint_sync::simulator::{ApiKey, Size, World};
 
 use crate::harness::{Bench, Setup};
+use crate::metrics::Scrape;
 use crate::program::Running;
+use crate::receiver::{Mood, Receiver};
+use crate::server::{address, serve};
 
 const TURN: [&str; 2] = ["\"event\":\"run_finished\"", "\"connection\":\"city\""];
 const TURN_OF_PORT: [&str; 2] = ["\"event\":\"run_finished\"", "\"connection\":\"port\""];
@@ -36,6 +39,12 @@ fn port(bench: &Bench, access: &str) -> String {
          access_key = {{ file = \"{access}\" }}\nsecret_key = {{ file = \"port-secret\" }}\n",
         bench.simulator.base_url()
     )
+}
+
+/// A section for a target of warnings.
+fn target(bench: &Bench, name: &str, receiver: &Receiver) -> String {
+    bench.write_secret(name, &receiver.url());
+    format!("\n[warnings.targets.{name}]\ntype = \"webhook\"\nurl = {{ file = \"{name}\" }}\n")
 }
 
 async fn daemon(bench: &Bench) -> Running {
@@ -142,6 +151,29 @@ async fn a_run_under_way_is_not_lost_and_one_of_a_removed_connection_stops() {
     let overlaps = "SELECT count(*) FROM (SELECT started_at, lag(finished_at) OVER \
                     (PARTITION BY connection ORDER BY id) AS ended FROM runs) WHERE started_at < ended";
     assert_eq!(bench.number(overlaps), 0);
+}
+
+/// The old targets are given seconds to take what is left; the new connection does not wait for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_new_connection_asks_first_is_counted_although_an_old_target_is_silent() {
+    let bench = bench().await;
+    let (silent, other) = (Receiver::start().await, Receiver::start().await);
+    silent.is_now(Mood::Silent);
+    let silent_target = target(&bench, "silent", &silent);
+    serve(&bench, "listen = \"127.0.0.1:0\"");
+    // A key without a date is something to tell.
+    edit(&bench, |config| config.replace("expires = 2099-12-31", "") + &silent_target);
+    let mut daemon = bench.start(&["run"]);
+    let address = address(&mut daemon).await;
+    silent.asked(1).await;
+    let port = port(&bench, "port-access").replace("*/1 * * * * *", "0 0 1 1 *");
+    let other_target = target(&bench, "other", &other);
+    edit(&bench, |config| config.replace(&silent_target, &other_target) + &port);
+    reload(&mut daemon, "reloaded", &["\"added\":1"]).await;
+    daemon.says_often(1, &TURN_OF_PORT).await;
+    let scrape = Scrape::of(&address).await;
+    assert!(scrape.value("requests_total{connection=\"port\",class=\"ok\"}") > 0.0);
+    daemon.stop().await.assert_code(&[0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,7 +87,8 @@ impl Reloads {
             true => Some(engine.couriers().await.inspect_err(|_| before.put_in_force())?),
             false => None,
         };
-        // The engine before the seats: who is given a turn is found.
+        // The room before the engine, and that before the seats: who is given a turn is found and counted.
+        engine.make_room();
         self.engine.send_replace(Arc::clone(&engine));
         self.seats.send_replace(Some(seating));
         if let Some(couriers) = couriers {
@@ -102,16 +103,22 @@ impl Reloads {
     }
 }
 
-/// Tells at once what follows from the new settings: of keys whose dates were written down, of
-/// connections that are gone.
+/// Tells and shows at once what follows from the new settings.
 async fn look_around(before: &Config, engine: &Engine) -> Result<(), AppError> {
+    let told = tell(before, engine).await;
+    // Also where that failed: nobody else looks at all of them before the next reload.
+    engine.survey().await.and(told)
+}
+
+/// Tells of keys whose dates were written down, and of connections that are gone.
+async fn tell(before: &Config, engine: &Engine) -> Result<(), AppError> {
     engine.retire_warnings().await?;
     for connection in &engine.config.connections {
         if find(before, connection).is_none_or(|known| known != connection) {
             engine.look_at_start(connection).await?;
         }
     }
-    engine.survey().await
+    Ok(())
 }
 
 fn difference(before: &Config, now: &Config) -> Difference {
