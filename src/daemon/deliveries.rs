@@ -58,7 +58,8 @@ impl Deliveries {
             () = all_home => {}
             () = self.clock.sleep(LAST_ROUND_MAX) => {}
         }
-        self.tasks.shutdown().await;
+        // Not waited for: whoever is deep in a write that hangs would keep the program from its end.
+        self.tasks.abort_all();
     }
 }
 

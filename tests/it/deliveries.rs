@@ -11,8 +11,10 @@ use serde_json::Value;
 
 use crate::harness::{Bench, Setup};
 use crate::kill::{sync_counted, sync_killed};
+use crate::metrics::Scrape;
 use crate::program::{Ran, kill};
 use crate::receiver::{Mood, Receiver};
+use crate::server::{address, serve};
 
 /// A bench whose key expires in five days, and targets.
 async fn bench(targets: &[(&str, &Receiver)]) -> Bench {
@@ -152,6 +154,29 @@ async fn a_silent_target_delays_neither_a_run_nor_another_target_nor_the_stop() 
 pub(super) fn terminate(pid: u32) {
     let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+}
+
+/// A backup, or another program, holds the store; systemd would kill the daemon after half a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_written_does_not_hold_up_the_stop() {
+    let mut receiver = Receiver::start().await;
+    receiver.is_now(Mood::Silent);
+    let bench = bench(&[("ops", &receiver)]).await;
+    serve(&bench, "listen = \"127.0.0.1:0\"");
+    let mut daemon = bench.start(&["run"]);
+    let address = address(&mut daemon).await;
+    daemon.says("run_finished").await;
+    while Scrape::of(&address).await.value("run_under_way{connection=\"city\"}") > 0.0 {}
+    receiver.asked(1).await;
+    let other = Connection::open(bench.file("clearpoint.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let asked_at = Clock::System.now();
+    terminate(daemon.pid);
+    // What became of the message is to be written down.
+    receiver.go_down().await;
+    daemon.end().await.assert_code(&[0]);
+    let took = Clock::System.now() - asked_at;
+    assert!(took < TimeDelta::seconds(15), "{took}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
