@@ -41,10 +41,12 @@ impl Store {
     /// on their way. `None`: another process is at it.
     ///
     /// # Errors
-    /// There is no room, or the folder cannot be written: the old copy stays as it is.
+    /// There is no room, the folder cannot be written, or the store itself lies at `to`: what is there stays
+    /// as it is.
     pub async fn publish(&self, to: &Path, now: DateTime<Utc>) -> Result<Option<Copy>, StoreError> {
         let Self::Sqlite(db) = self;
         db.refuse_removed()?;
+        db.refuse_itself(to)?;
         let path = lock::beside(db.path(), "publish");
         let _lock = match lock::lock(&path, |holder| holder.to_owned()) {
             Err(StoreError::Busy(_)) => return Ok(None),

@@ -122,6 +122,16 @@ impl Sqlite {
         )))
     }
 
+    /// Refuses a place for something else that is the store's own, under whatever name.
+    pub(super) fn refuse_itself(&self, place: &Path) -> Result<(), StoreError> {
+        if self.file.is_none() || identity(place) != self.file {
+            return Ok(());
+        }
+        let text =
+            format!("{} is the store itself; name another file in store.sqlite.publish", place.display());
+        Err(StoreError::Unusable(text))
+    }
+
     /// Reads in one transaction, so that several statements see one state.
     pub(super) fn read<T>(
         &self,

@@ -1,7 +1,7 @@
 //! The copy for readers: whole, readable where nothing may be written, and without what is private.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -85,4 +85,17 @@ async fn a_copy_that_cannot_be_made_leaves_the_old_one() {
     let nowhere = bench.dir.path().join("nowhere/copy.db");
     assert!(bench.store.publish(&nowhere, noon()).await.is_err());
     assert_eq!(Copy::at(&nowhere), None);
+}
+
+#[tokio::test]
+async fn the_store_is_not_replaced_by_its_copy_whatever_it_is_called() {
+    let bench = bench_with("Old").await;
+    let (folder, other) = (bench.dir.path().join("folder"), bench.dir.path().join("other"));
+    fs::create_dir(&folder).unwrap();
+    symlink(bench.dir.path(), &other).unwrap();
+    for to in [folder.join("../store.db"), other.join("store.db")] {
+        let error = bench.store.publish(&to, noon()).await.unwrap_err();
+        assert!(error.to_string().contains("is the store itself"), "{error}");
+    }
+    bench.store.answers().await.unwrap();
 }
