@@ -23,7 +23,7 @@ const SHARE_MIN: f64 = 1.0 / 16.0;
 const SHARE_BACK: f64 = 0.02;
 /// Complaints within this time are one: they answer requests that went out together.
 const COMPLAINT: TimeDelta = TimeDelta::seconds(1);
-/// A token further away than this was reckoned before the clock was set back.
+/// A token further away than this, and than the next one ever is, was reckoned before the clock was set back.
 const TOKEN_FAR: TimeDelta = TimeDelta::minutes(5);
 /// An answer that takes this long is slow, and so is whoever it belongs to, until a quick one.
 const SLOW: TimeDelta = TimeDelta::seconds(5);
@@ -261,7 +261,8 @@ impl State {
     }
 
     fn token_at(&self, now: DateTime<Utc>) -> DateTime<Utc> {
-        self.next_at.filter(|at| *at - now < TOKEN_FAR).unwrap_or(now).max(now)
+        let far = TOKEN_FAR.max(seconds(1.0 / self.rate()));
+        self.next_at.filter(|at| *at - now <= far).unwrap_or(now).max(now)
     }
 
     fn rate(&self) -> f64 {

@@ -144,3 +144,9 @@ async fn a_clock_set_back_does_not_stop_requests() {
     drop(limiter.enter(&name("city"), &Clock::hurried(noon() + TimeDelta::days(1))).await);
     assert!(seconds_for(&limiter, 1).await < 2.0);
 }
+
+#[tokio::test]
+async fn a_rate_of_less_than_one_in_five_minutes_is_kept_too() {
+    let took = seconds_for(&Limiter::new(0.0025, 1), 4).await;
+    assert!((took - 1200.0).abs() < 1.0, "{took}");
+}
