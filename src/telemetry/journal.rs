@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix};
@@ -18,6 +19,9 @@ use super::line;
 
 /// Where the journal listens, on every machine that has one.
 const SOCKET: &str = "/run/systemd/journal/socket";
+
+/// A journal that hangs is waited for so long: whoever logs may be the daemon's loop, which would hang too.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Names that the journal or the head of an [`Entry`] gives a meaning of their own.
 const TAKEN: [&str; 9] = [
@@ -51,6 +55,7 @@ impl Journal {
     /// The journal that listens at `path`.
     pub(super) fn at(path: impl Into<PathBuf>) -> Option<Self> {
         let socket = UnixDatagram::unbound().ok()?;
+        socket.set_write_timeout(Some(PATIENCE)).ok()?;
         Some(Self { socket, path: path.into() })
     }
 
@@ -261,5 +266,16 @@ pub(super) mod tests {
         let ear = Ear { socket: UnixDatagram::bind(&journal.path).unwrap(), ..ear };
         journal.send(&entry(&[])).unwrap();
         assert_eq!(ear.hear(), HEAD);
+    }
+
+    #[test]
+    fn a_journal_that_takes_nothing_more_keeps_nobody_waiting_for_ever() {
+        let (_ear, journal) = Ear::listening();
+        let (told, refused) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            while journal.send(&entry(&[])).is_ok() {}
+            told.send(())
+        });
+        refused.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }
