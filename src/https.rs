@@ -25,15 +25,26 @@ pub enum ClientError {
         reason: String,
     },
     /// TLS or the proxy cannot be set up.
-    #[error("HTTPS cannot be set up: {0}")]
-    Setup(String),
+    #[error("HTTPS cannot be set up: {reason}{}", cure(reason))]
+    Setup {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a person does about it, where that is known.
+fn cure(reason: &str) -> &'static str {
+    match reason.contains("No CA certificates") {
+        true => "; install ca-certificates, or name a file of certificates in network.ca_file",
+        false => "",
+    }
 }
 
 impl ClientError {
     /// TLS or the proxy cannot be set up, for the reason behind this error.
     #[must_use]
     pub fn setup(error: &dyn Error) -> Self {
-        Self::Setup(root_cause(error))
+        Self::Setup { reason: root_cause(error) }
     }
 }
 

@@ -49,6 +49,14 @@ pub struct Key {
     pub secret_key: SecretSource,
 }
 
+impl Key {
+    /// Whether a half of it is a systemd credential, which a process reads as it was when it started.
+    #[must_use]
+    pub fn comes_from_systemd(&self) -> bool {
+        [&self.access_key, &self.secret_key].iter().any(|half| matches!(half, SecretSource::Credential(_)))
+    }
+}
+
 #[cfg(test)]
 impl Key {
     /// A key named `Integration` whose halves lie nowhere.

@@ -50,6 +50,12 @@ impl Quiet {
         Some(Row { count: failing.count, since: failing.since })
     }
 
+    /// Whether it fails now.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
     /// Ends the row; gives it if there was one, to be said once.
     pub fn recovered(&mut self) -> Option<Row> {
         self.failing.take().map(|Failing { count, since, .. }| Row { count, since })

@@ -33,6 +33,23 @@ impl Engine {
     /// The network settings or the store cannot be used.
     pub async fn couriers(&self) -> Result<Vec<Courier>, AppError> {
         let targets = &self.config.warnings.targets;
+        watch::introduce(&self.store, targets).await?;
+        let couriers = match targets.as_slice() {
+            [] => Vec::new(),
+            targets => {
+                let notifier = Notifier::new(&self.config.network)?;
+                let courier = |target: &_| {
+                    Courier::new(
+                        self.store.clone(),
+                        notifier.clone(),
+                        self.clock.clone(),
+                        Clone::clone(target),
+                    )
+                };
+                targets.iter().map(courier).collect()
+            }
+        };
+        // Last of all: settings that turn out to be of no use must have cost no message.
         let names: Vec<_> = targets.iter().map(|target| &target.name).collect();
         let dropped = self.store.keep_targets(&names).await?;
         if dropped > 0 {
@@ -42,14 +59,6 @@ impl Engine {
                 "messages for targets that are no longer configured were dropped"
             );
         }
-        watch::introduce(&self.store, targets).await?;
-        if targets.is_empty() {
-            return Ok(Vec::new());
-        }
-        let notifier = Notifier::new(&self.config.network)?;
-        let courier = |target: &_| {
-            Courier::new(self.store.clone(), notifier.clone(), self.clock.clone(), Clone::clone(target))
-        };
-        Ok(targets.iter().map(courier).collect())
+        Ok(couriers)
     }
 }

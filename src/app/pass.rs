@@ -96,7 +96,10 @@ impl Engine {
             let error = ring.unreadable().expect("a key that stands in no line is unreadable");
             return Err(self.record_impossible(connection, mode, error).await);
         }
-        let source = self.client_with(connection, contenders)?;
+        let source = match self.client_with(connection, contenders) {
+            Ok(source) => source,
+            Err(error) => return Err(self.record_impossible(connection, mode, error).await),
+        };
         let (store, clock) = (&self.store, &self.clock);
         let next_due = (asker == Asker::Schedule).then(|| {
             let now = clock.now();

@@ -145,14 +145,21 @@ impl Floor {
         next.unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
     }
 
+    /// `1 running (city), 2 failing, next run 2026-03-01 12:15:00 UTC (town)`
     fn status(&self) -> String {
-        let running = self.turns.running();
-        match self.turns.next_run() {
-            Some((at, name)) => {
-                format!("{running} running, next run {} ({name})", at.format("%Y-%m-%d %H:%M:%S UTC"))
-            }
-            None => format!("{running} running"),
+        let mut under_way = self.under_way.values().filter(|under_way| under_way.turn.work != Work::Watch);
+        let mut text = match (self.turns.running(), under_way.next()) {
+            (1, Some(UnderWay { turn, .. })) => format!("1 running ({})", turn.name),
+            (running, _) => format!("{running} running"),
+        };
+        let failing = self.voices.values().filter(|voice| voice.failures.is_failing()).count();
+        if failing > 0 {
+            text += &format!(", {failing} failing");
         }
+        if let Some((at, name)) = self.turns.next_run() {
+            text += &format!(", next run {} ({name})", at.format("%Y-%m-%d %H:%M:%S UTC"));
+        }
+        text
     }
 
     /// Who is taken out in the middle of a turn ends it at its next safe point: its key may be about to

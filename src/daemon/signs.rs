@@ -52,5 +52,6 @@ impl Signs {
     pub(super) fn stopping(&self) {
         self.board.stop();
         self.systemd.stopping();
+        self.systemd.status("stopping: runs under way go on to a safe point");
     }
 }

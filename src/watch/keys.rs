@@ -144,7 +144,8 @@ impl Keys<'_> {
             message,
             format!(
                 "check the key in {WHERE}: is it there, unexpired, and is its mapped user active? then put \
-                 its current values where the configuration reads them"
+                 its current values where the configuration reads them{}",
+                if first.comes_from_systemd() { ", and restart the service" } else { "" }
             ),
             fields,
         )
