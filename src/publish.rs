@@ -32,7 +32,9 @@ pub async fn if_due(
 #[must_use]
 pub fn refusal(settings: &Publish) -> Option<String> {
     let folder = store::folder_of(&settings.path);
-    let error = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK).err()?;
+    let Err(error) = rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK) else {
+        return store::keep_reason(&settings.path);
+    };
     let folder = folder.display();
     Some(format!("{folder}: {error}; make the folder of store.sqlite.publish, and let this user write to it"))
 }

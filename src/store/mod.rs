@@ -56,7 +56,7 @@ pub use lock::{ConnectionLock, DaemonLock, Pulse};
 pub use mapped_user::MappedUserLook;
 pub use memory::RejectedRow;
 pub use news::NewField;
-pub use publish::Copy;
+pub use publish::{Copy, keep_reason};
 pub use reads::ReadState;
 pub use sqlite::{Sqlite, folder_of};
 pub use values::{HELD_VALUES, ValuesDone};

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags};
 
 use super::owner::hand_over;
+use super::schema::APPLICATION_ID;
 use super::sqlite::{Fault, blocking, folder_of, reader};
 use super::{Store, StoreError, lock};
 
@@ -41,8 +42,8 @@ impl Store {
     /// on their way. `None`: another process is at it.
     ///
     /// # Errors
-    /// There is no room, the folder cannot be written, or the store itself lies at `to`: what is there stays
-    /// as it is.
+    /// There is no room, the folder cannot be written, or what lies at `to` is the store itself or no copy: it
+    /// stays as it is.
     pub async fn publish(&self, to: &Path, now: DateTime<Utc>) -> Result<Option<Copy>, StoreError> {
         let Self::Sqlite(db) = self;
         db.refuse_removed()?;
@@ -68,12 +69,45 @@ impl Copy {
     #[must_use]
     pub fn at(path: &Path) -> Option<Self> {
         let file = fs::metadata(path).ok()?;
+        // To open a pipe waits for ever.
+        if !file.is_file() {
+            return None;
+        }
         let sequence = reader(path).and_then(|sql| last_change(&sql)).ok()?;
         Some(Self { made_at: file.modified().ok()?.into(), sequence, bytes: file.len() })
     }
 }
 
+/// Why what lies at `path` must not be replaced, for people; `None`: nothing does, or a copy.
+#[must_use]
+pub fn keep_reason(path: &Path) -> Option<String> {
+    let is_ours = match fs::metadata(path) {
+        // Whoever makes the file beforehand chooses its mode.
+        Ok(file) => {
+            file.is_file() && (file.len() == 0 || reader(path).and_then(|sql| is_copy(&sql)) == Ok(true))
+        }
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+    };
+    (!is_ours).then(|| {
+        let path = path.display();
+        format!("{path} is no copy that clearpoint-sync made; move it away, or name another file in store.sqlite.publish")
+    })
+}
+
+/// A store has a write-ahead log, and from its first run on a key for its marks; a copy has neither.
+fn is_copy(sql: &Connection) -> rusqlite::Result<bool> {
+    let application: i32 = sql.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let journal: String = sql.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    if application != APPLICATION_ID || journal != "delete" {
+        return Ok(false);
+    }
+    sql.query_row("SELECT NOT EXISTS (SELECT 1 FROM mark_key)", [], |row| row.get(0))
+}
+
 fn make(store: &Path, draft: &Path, to: &Path, now: DateTime<Utc>) -> Result<Copy, Fault> {
+    if let Some(reason) = keep_reason(to) {
+        return Err(reason.into());
+    }
     let sql = Connection::open_with_flags(
         store,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,

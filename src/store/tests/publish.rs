@@ -99,3 +99,35 @@ async fn the_store_is_not_replaced_by_its_copy_whatever_it_is_called() {
     }
     bench.store.answers().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_is_no_copy_is_never_replaced() {
+    let bench = bench_with("Lead time").await;
+    bench.store.mark_key().await.unwrap();
+    let file = |name: &str| bench.dir.path().join(name);
+    fs::write(file("notes.txt"), "precious").unwrap();
+    let other = Connection::open(file("other.db")).unwrap();
+    other.execute_batch("CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT)").unwrap();
+    let backup = file("backup.db");
+    let store = Connection::open(bench.path()).unwrap();
+    store.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
+    for name in ["notes.txt", "other.db", "backup.db"] {
+        let before = fs::read(file(name)).unwrap();
+        let refused = bench.store.publish(&file(name), noon()).await.unwrap_err();
+        let refused = format!("{refused:?}");
+        assert!(refused.contains("is no copy that clearpoint-sync made"), "{refused}");
+        assert_eq!(fs::read(file(name)).unwrap(), before, "{name}");
+    }
+    bench.store.publish(&bench.path(), noon()).await.unwrap_err();
+    bench.store.publish(bench.dir.path(), noon()).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn an_empty_file_is_replaced_and_its_mode_kept() {
+    let bench = bench_with("Lead time").await;
+    let to = bench.dir.path().join("copy.db");
+    fs::write(&to, "").unwrap();
+    fs::set_permissions(&to, Permissions::from_mode(0o604)).unwrap();
+    bench.store.publish(&to, noon()).await.unwrap().unwrap();
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o604);
+}
