@@ -32,6 +32,8 @@ pub(super) struct Limits {
     pub(super) connections_max: usize,
     /// How long the head of a request may take, and how long a connection may be silent between two.
     pub(super) head: Duration,
+    /// The same for those that come while half of all places are taken.
+    pub(super) head_in_a_crowd: Duration,
     /// How long a connection is kept, however busy it is.
     pub(super) life: Duration,
     /// How long its last answer may then take.
@@ -41,8 +43,9 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 64,
+            connections_max: 128,
             head: Duration::from_secs(10),
+            head_in_a_crowd: Duration::from_secs(1),
             life: Duration::from_secs(60),
             farewell: Duration::from_secs(5),
         }
@@ -78,6 +81,9 @@ async fn accept(
         let slot = Arc::clone(&slots).acquire_owned().await.expect("nobody closes the slots");
         match listener.accept().await {
             Ok((stream, _)) => {
+                let is_crowded = slots.available_permits() < limits.connections_max / 2;
+                let head = if is_crowded { limits.head_in_a_crowd } else { limits.head };
+                let limits = Limits { head, ..limits };
                 let answering = answer(stream, limits, Arc::clone(hosts), shown.clone(), stop.clone());
                 tokio::spawn(async move {
                     answering.await;

@@ -167,6 +167,15 @@ async fn who_holds_all_connections_keeps_others_waiting_and_not_away() {
     drop(held);
 }
 
+#[tokio::test]
+async fn in_a_crowd_whoever_is_silent_is_let_go_sooner() {
+    let (head, head_in_a_crowd) = (2 * PATIENCE, Duration::from_millis(100));
+    let serving = start(Limits { connections_max: 2, head, head_in_a_crowd, ..short() }).await;
+    let held = [connect(serving.address()).await, connect(serving.address()).await];
+    check(&ask(serving.address(), &get_last("/livez")).await, "200 OK", "ok\n");
+    drop(held);
+}
+
 /// A status of many megabytes, more than the system keeps for a client that does not read.
 fn large() -> Board {
     let board = Board::default();
