@@ -140,3 +140,15 @@ pub struct Refusal {
     /// What the server said.
     pub text: String,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_half_that_is_a_credential_binds_a_key_to_the_start_of_its_process() {
+        let key = Key::sample(KeySlot::Key, None);
+        assert!(!key.comes_from_systemd());
+        assert!(Key { secret_key: SecretSource::Credential("secret".into()), ..key }.comes_from_systemd());
+    }
+}

@@ -1,6 +1,9 @@
 //! `check`: everything that could keep a run from working, told before it does: settings, schedules,
 //! keys, one door request with each, one write that is taken back.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::Args;
@@ -21,6 +24,7 @@ use crate::run::Mode;
 use crate::schedule::Schedule;
 use crate::secrets::{self, TargetSecrets};
 use crate::status::KeyStatus;
+use crate::store;
 
 /// Due times that are shown of each schedule.
 const SHOWN: usize = 3;
@@ -100,6 +104,7 @@ struct CheckedStore {
     /// Whether the whole file was read.
     is_deep: bool,
     faults: Vec<String>,
+    note: Option<String>,
 }
 
 /// The copy for readers, which is not made.
@@ -139,7 +144,8 @@ async fn check(settings: Settings, arguments: &Arguments) -> Result<(Checked, Ve
     if publish.as_ref().is_some_and(|copy| copy.error.is_some()) {
         exits.push(Exit::MustChange);
     }
-    let store = CheckedStore { path, publish, is_deep: arguments.deep, faults };
+    let note = asked_as_root(&engine.config.store_path);
+    let store = CheckedStore { path, publish, is_deep: arguments.deep, faults, note };
     Ok((Checked { config, connections, keys, targets, store }, exits))
 }
 
@@ -324,6 +330,7 @@ fn to_text(checked: &Checked) -> String {
         [] => text += &format!("\nstore {}: writable\n", store.path),
         faults => text += &format!("\nstore {}: cannot be used\n  {}\n", store.path, faults.join("\n  ")),
     }
+    text += &store.note.as_ref().map(|note| format!("  note: {note}\n")).unwrap_or_default();
     match &store.publish {
         Some(CheckedCopy { path, error: None }) => text += &format!("copy {path}: can be made\n"),
         Some(CheckedCopy { path, error: Some(error) }) => {
@@ -332,6 +339,17 @@ fn to_text(checked: &Checked) -> String {
         None => {}
     }
     text
+}
+
+/// Root may do what the service's user may not.
+fn asked_as_root(store: &Path) -> Option<String> {
+    let owner = std::fs::metadata(store::folder_of(store)).ok()?.uid();
+    let is_other = rustix::process::geteuid().is_root() && owner != 0;
+    is_other.then(|| {
+        format!(
+            "asked as root: what user {owner} may do there, and in the sandbox of its unit, is not looked at"
+        )
+    })
 }
 
 fn check_copy(settings: &Publish) -> CheckedCopy {

@@ -63,6 +63,12 @@ impl<'f> Section<'f> {
         self.table.remove(key)
     }
 
+    /// Whether a key stands there that was not taken yet.
+    #[must_use]
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.contains_key(key)
+    }
+
     /// Reads a key; a fault is reported, and reads like an absent key.
     pub(super) fn read<T>(
         &mut self,
@@ -80,7 +86,7 @@ impl<'f> Section<'f> {
         cure: &str,
         parse: impl FnOnce(&Value) -> Result<T, String>,
     ) -> Option<T> {
-        if !self.table.contains_key(key) {
+        if !self.has(key) {
             self.fault(key, format!("is missing; {cure}"));
         }
         self.read(key, parse)

@@ -19,6 +19,7 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> (Option<Pat
     let cure = "write the file's path (for example \"/var/lib/clearpoint-sync/clearpoint.db\")";
     let path = sqlite.require("path", cure, |value| database_path(folder, value));
     let every = sqlite.read("publish_every", values::duration("1m", "30d"));
+    let wants_copy = sqlite.has("publish");
     let publish = sqlite.read("publish", |value| {
         let copy = database_path(folder, value)?;
         match path.as_ref() == Some(&copy) {
@@ -26,7 +27,7 @@ pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> (Option<Pat
             false => Ok(copy),
         }
     });
-    if publish.is_none() && every.is_some() {
+    if !wants_copy && every.is_some() {
         sqlite.fault("publish_every", "stands without publish; write both, or neither");
     }
     (path, publish.map(|path| Publish { path, every: every.unwrap_or(HOUR) }))

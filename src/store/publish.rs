@@ -53,6 +53,8 @@ impl Store {
             Err(StoreError::Busy(_)) => return Ok(None),
             taken => taken?,
         };
+        // A link stays a link: what it leads to is replaced.
+        let to = &fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
         let draft = draft_beside(to);
         let made = blocking(|| make(db.path(), &draft, to, now));
         if made.is_err() {

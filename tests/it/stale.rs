@@ -101,3 +101,15 @@ async fn a_daemon_that_starts_after_days_says_nothing_before_its_first_run_has_e
     assert_eq!(ran.said("sync_stale"), 0, "{ran}");
     assert_eq!(bench.number("SELECT count(*) FROM warnings WHERE event = 'sync_stale'"), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_could_not_even_begin_shows_in_status() {
+    let bench = Bench::new(World::generate(196, &Size::small())).await;
+    let config = std::fs::read_to_string(bench.file("config.toml")).unwrap();
+    let config =
+        config.replace("http://127.0.0.1", "https://localhost") + "[network]\nca_file = \"gone.pem\"\n";
+    std::fs::write(bench.file("config.toml"), config).unwrap();
+    bench.run(&["sync"]).await.assert_code(&[2]);
+    let status = bench.run(&["status"]).await;
+    assert!(status.stdout.contains("failed (full)") && status.stdout.contains("gone.pem"), "{status}");
+}
