@@ -157,8 +157,10 @@ fn tells_of_each_connection(browser: &mut Chromium) {
     let city = text_of(browser, "article.connection", "city Well");
     assert_holds(&city, &["Well", "Complete as of", "UTC", "Ok", "Next full run", "14 kinds"]);
     let key = text_of(browser, "table.keys tr", "hospital");
-    assert_holds(&key, &["5 days left", "Valid", World::USER]);
+    assert_holds(&key, &["5 days left", "Valid, lapses soon", World::USER]);
     assert_holds(&text_of(browser, "table.keys tr", "museum"), &["Refused", "90 days by its date"]);
+    let museum = text_of(browser, "article.connection", "museum");
+    assert_holds(&museum, &["waits: the key is refused; asked again at most once an hour"]);
 }
 
 /// No complaint on the console, the document is well formed, and what came from outside is mere text.
@@ -208,10 +210,24 @@ fn fits_and_follows_the_scheme(browser: &mut Chromium) {
         });
         assert_ne!(grounds[0], grounds[1]);
         fold(browser, false);
+        if device == "phone" {
+            stands_on_one_line(browser);
+        }
         let widest = browser.evaluate("document.documentElement.scrollWidth").as_u64().unwrap();
         assert!(widest <= u64::from(width), "the page is {widest} wide on a {device} of {width}");
         fold(browser, true);
     }
+}
+
+/// When, whose and what happened.
+fn stands_on_one_line(browser: &mut Chromium) {
+    let cells = ".words, td:nth-child(2) bdi, td:nth-child(4)";
+    let off = format!(
+        "[...document.querySelectorAll('.changes tbody tr')].filter(row => {{ \
+         const tops = [...row.querySelectorAll('{cells}')].map(e => e.getBoundingClientRect().bottom); \
+         return tops.length != 3 || Math.max(...tops) - Math.min(...tops) > 4 }}).map(row => row.innerText)"
+    );
+    assert_eq!(browser.evaluate(&off), json!([]), "changes whose first words stand on several lines");
 }
 
 fn fold(browser: &mut Chromium, is_folded: bool) {

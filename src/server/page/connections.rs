@@ -8,10 +8,9 @@ use chrono::{DateTime, Utc};
 
 use super::kinds::Kinds;
 use super::tone::Tone;
-use super::words::{Moment, grouped, plural};
+use super::words::{Moment, grouped, lasted, plural};
 use crate::run::{Counts, Outcome, Run};
 use crate::status::{ConnectionStatus, WarningStatus};
-use crate::warning::span;
 
 /// So many connections stand there whole; of more, only those in trouble do.
 const WHOLE_MAX: usize = 40;
@@ -35,6 +34,8 @@ pub(super) struct Connection<'a> {
     pub(super) status: &'a ConnectionStatus,
     pub(super) running: Option<String>,
     pub(super) last_run: Option<LastRun<'a>>,
+    /// Why no run is to be expected at the times that are planned.
+    pub(super) waits: Option<&'static str>,
     pub(super) next_run: Option<Moment>,
     pub(super) next_full_run: Option<Moment>,
     pub(super) kinds: Kinds<'a>,
@@ -85,13 +86,14 @@ impl<'a> Connection<'a> {
         let (tone, word) = stands(status, said);
         let running = status
             .running
-            .map(|running| format!("{} run, for {}", running.mode.as_str(), span(now - running.since)));
+            .map(|running| format!("{} run, for {}", running.mode.as_str(), lasted(now - running.since)));
         Self {
             tone,
             word,
             status,
             running,
             last_run: status.last_run.as_ref().map(|run| LastRun::new(run, now)),
+            waits: waits(status),
             next_run: status.next_run.map(|at| Moment::due(at, now)),
             next_full_run: status.next_full_run.map(|at| Moment::due(at, now)),
             kinds: Kinds::new(&status.kinds, now),
@@ -114,6 +116,17 @@ impl<'a> Connection<'a> {
                 Some(format!("{} sees {count}", user.unwrap_or("the mapped user")))
             }
         }
+    }
+}
+
+/// Why a connection asks for nothing although its turn will come: it rests for an hour after each refusal.
+pub(super) fn waits(status: &ConnectionStatus) -> Option<&'static str> {
+    status.next_run?;
+    let are_all_refused = status.keys.iter().all(|key| key.state == "refused");
+    match status.keys.len() {
+        1 if are_all_refused => Some("the key is refused"),
+        2.. if are_all_refused => Some("both keys are refused"),
+        _ => None,
     }
 }
 
@@ -141,7 +154,7 @@ impl<'a> LastRun<'a> {
     fn new(run: &'a Run, now: DateTime<Utc>) -> Self {
         let how = match run.finished_at {
             Some(finished_at) => {
-                format!("{}, took {}", run.mode.as_str(), span(finished_at - run.started_at))
+                format!("{}, took {}", run.mode.as_str(), lasted(finished_at - run.started_at))
             }
             None => run.mode.as_str().to_owned(),
         };

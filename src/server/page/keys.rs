@@ -27,6 +27,18 @@ pub(super) struct Key<'a> {
     pub(super) is_one_of_two: bool,
 }
 
+/// The key that lapses next, or why none does.
+pub(super) enum NextToLapse<'a> {
+    /// In so many days.
+    In(i64, &'a KeyStatus),
+    /// Nobody wrote down a date.
+    Unknown,
+    /// Every key is refused now.
+    AllRefused,
+    /// Every key is refused, or past its date.
+    AllLapsed,
+}
+
 impl<'a> Keys<'a> {
     pub(super) fn new(connections: &'a [ConnectionStatus], now: DateTime<Utc>) -> Self {
         let of = |connection: &'a ConnectionStatus| {
@@ -49,10 +61,19 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The working key with the fewest days left.
-    pub(super) fn soonest(&self) -> Option<&KeyStatus> {
-        let all = self.open.iter().chain(&self.folded).map(|key| key.status);
-        all.filter(|key| key.state == "valid").min_by_key(|key| key.days_left)
+    /// What lapses next, of the keys that work.
+    pub(super) fn next_to_lapse(&self) -> NextToLapse<'a> {
+        let all = || self.open.iter().chain(&self.folded).map(|key| key.status);
+        let dated = all().filter(|key| key.state == "valid");
+        let dated = dated.filter_map(|key| Some((key.days_left?, key)));
+        if let Some((days, key)) = dated.min_by_key(|(days, _)| *days) {
+            return NextToLapse::In(days, key);
+        }
+        match () {
+            () if all().any(|key| key.state == "unknown") || all().next().is_none() => NextToLapse::Unknown,
+            () if all().all(|key| key.state == "refused") => NextToLapse::AllRefused,
+            () => NextToLapse::AllLapsed,
+        }
     }
 }
 
@@ -66,6 +87,25 @@ impl<'a> Key<'a> {
         };
         let refused_since = status.refused_since.map(|since| Moment::new(since, now));
         Self { tone, status, refused_since, is_one_of_two }
+    }
+
+    /// What it is for beside the other key of its connection; one that is refused can stand by for none.
+    pub(super) fn role(&self) -> Option<&'static str> {
+        match (self.is_one_of_two, self.status.leads, self.status.state) {
+            (false, ..) | (true, false, "refused") => None,
+            (true, true, _) => Some("asked with first"),
+            (true, false, _) => Some("stands by"),
+        }
+    }
+
+    /// How it stands, in words that say what the colour says.
+    pub(super) fn state(&self) -> &'static str {
+        let is_expiring = self.status.warnings.iter().any(|warning| warning.event == "key_expiring");
+        match self.status.state {
+            "valid" if is_expiring => "Valid, lapses soon",
+            "valid" if self.tone >= Tone::Warn => "Valid, with a warning",
+            state => state,
+        }
     }
 
     /// How much of the bar is full; `None`: nobody knows.

@@ -17,10 +17,10 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 
 use self::changes::Changes;
-use self::connections::Connections;
+use self::connections::{Connections, waits};
 use self::headline::Headline;
-use self::keys::{BAR_DAYS, Keys};
-use self::warnings::Warnings;
+use self::keys::{BAR_DAYS, Keys, NextToLapse};
+use self::warnings::Card;
 use self::words::{Moment, grouped, plural};
 use crate::status::Status;
 
@@ -55,7 +55,7 @@ struct Page<'a> {
     at: Moment,
     headline: Headline,
     figures: Vec<Figure>,
-    warnings: Warnings<'a>,
+    warnings: Vec<Card<'a>>,
     keys: Keys<'a>,
     connections: Connections<'a>,
     changes: Changes<'a>,
@@ -68,6 +68,14 @@ struct Figure {
     name: &'static str,
     value: String,
     note: String,
+    /// Whose the note is: another name, that may be written the other way round.
+    of: Option<String>,
+}
+
+impl Figure {
+    fn new(name: &'static str, value: String, note: impl Into<String>) -> Self {
+        Self { name, value, note: note.into(), of: None }
+    }
 }
 
 impl<'a> Page<'a> {
@@ -82,7 +90,7 @@ impl<'a> Page<'a> {
             at: moment(now),
             headline: Headline::new(status, &connections),
             figures: figures(status, &keys),
-            warnings: Warnings::new(&status.warnings, now),
+            warnings: warnings::cards(&status.warnings, now),
             keys,
             connections,
             changes: Changes::new(&status.changes, now),
@@ -101,31 +109,43 @@ fn figures(status: &Status, keys: &Keys<'_>) -> Vec<Figure> {
     let running = configured().filter(|connection| connection.running.is_some()).count();
     let kinds = configured().flat_map(|connection| &connection.kinds);
     let present: u64 = kinds.map(|kind| kind.present).sum();
-    let next =
-        configured().filter_map(|connection| Some((connection.next_run?, &connection.connection))).min();
-    let soonest = keys.soonest();
+    let connections = match running {
+        0 => "none running".to_owned(),
+        running => format!("{running} running now"),
+    };
     vec![
-        Figure {
-            name: "Connections",
-            value: grouped(configured().count() as u64),
-            note: if running == 0 { "none running".to_owned() } else { format!("{running} running now") },
-        },
-        Figure {
-            name: "Elements",
-            value: grouped(present),
-            note: "in the store, as people see them".to_owned(),
-        },
-        Figure {
-            name: "Next run",
-            value: next.map_or_else(|| "none".to_owned(), |(at, _)| Moment::due(at, status.at).words),
-            note: next.map(|(_, name)| name.clone()).unwrap_or_default(),
-        },
-        Figure {
-            name: "Next key to lapse",
-            value: soonest.and_then(|key| key.days_left).map_or_else(|| "unknown".to_owned(), in_days),
-            note: soonest.map(|key| format!("{} of {}", key.key, key.connection)).unwrap_or_default(),
-        },
+        Figure::new("Connections", grouped(configured().count() as u64), connections),
+        Figure::new("Elements", grouped(present), "in the store, as people see them"),
+        next_run(status),
+        next_to_lapse(keys),
     ]
+}
+
+/// The next run that asks for something.
+fn next_run(status: &Status) -> Figure {
+    let configured = || status.connections.iter().filter(|connection| connection.is_configured);
+    let planned = || configured().filter_map(|connection| Some((connection.next_run?, connection)));
+    let next = planned().filter(|(_, connection)| waits(connection).is_none()).min_by_key(|(at, _)| *at);
+    let (value, note) = match next {
+        Some((at, connection)) => (Moment::due(at, status.at).words, connection.connection.as_str()),
+        None if planned().next().is_some() => ("waits".to_owned(), "every key is refused"),
+        None => ("none".to_owned(), ""),
+    };
+    Figure::new("Next run", value, note)
+}
+
+fn next_to_lapse(keys: &Keys<'_>) -> Figure {
+    let name = "Next key to lapse";
+    match keys.next_to_lapse() {
+        NextToLapse::In(days, key) => {
+            Figure { of: Some(key.connection.clone()), ..Figure::new(name, in_days(days), key.key.as_str()) }
+        }
+        NextToLapse::Unknown => Figure::new(name, "unknown".to_owned(), ""),
+        NextToLapse::AllRefused => Figure::new(name, "none that works".to_owned(), "every key is refused"),
+        NextToLapse::AllLapsed => {
+            Figure::new(name, "none in date".to_owned(), "every key is refused or past its date")
+        }
+    }
 }
 
 fn in_days(days: i64) -> String {

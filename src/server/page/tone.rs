@@ -30,6 +30,15 @@ impl Tone {
         }
     }
 
+    /// That of a warning, in a word.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Error => "Error",
+            Self::Warn => "Warning",
+            Self::Unknown | Self::Well | Self::Info => "Note",
+        }
+    }
+
     /// That of a warning.
     pub(super) fn of(warning: &WarningStatus) -> Self {
         match Severity::WORDS.iter().find(|(word, _)| *word == warning.severity) {

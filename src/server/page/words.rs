@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
+use crate::warning::span;
+
 /// What is nearer than this is now.
 const JUST_NOW: TimeDelta = TimeDelta::seconds(5);
 
@@ -50,6 +52,11 @@ fn length(lasted: TimeDelta) -> String {
         (_, 1..) => plural(minutes, "minute"),
         _ => plural(seconds, "second"),
     }
+}
+
+/// How long something took, or has taken: `2h 10m`, `40s`, `under 1s`.
+pub(super) fn lasted(lasted: TimeDelta) -> String {
+    if lasted < TimeDelta::seconds(1) { "under 1s".to_owned() } else { span(lasted) }
 }
 
 /// A count of things: `1 day`, `2 days`, `1,204 elements`.
@@ -129,6 +136,13 @@ mod tests {
         assert_eq!(Moment::due(at, at + TimeDelta::minutes(3)).words, "now");
         assert_eq!(Moment::due(at, at - TimeDelta::seconds(3)).words, "now");
         assert_eq!(Moment::due(at, at - TimeDelta::minutes(3)).words, "in 3 minutes");
+    }
+
+    #[test]
+    fn nothing_lasts_no_time_at_all() {
+        let millis = [0, 999, 1000, 125_000];
+        let told = millis.map(|millis| lasted(TimeDelta::milliseconds(millis)));
+        assert_eq!(told, ["under 1s", "under 1s", "1s", "2m"]);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Three hundred connections: the page stays useful, and small enough to be quick.
 
-use super::sample::{connection, kind, status, warning};
+use super::sample::{at, connection, kind, status, warning};
 use super::{page, text, title};
-use crate::status::Status;
+use crate::status::{Status, WarningStatus};
 
 const BYTES_MAX: usize = 1_000_000;
 
@@ -41,12 +41,68 @@ fn of_three_hundred_those_in_trouble_come_first_and_the_healthy_take_a_line_each
 #[test]
 fn three_hundred_in_trouble_are_all_told_of_within_bounds() {
     let page = page(&many(300, 300));
-    assert_eq!(page.matches("<article class=\"warning").count(), 40);
+    assert_eq!(page.matches("<article class=\"warning").count(), 2);
     assert_eq!(page.matches("<article class=\"connection").count(), 40);
     let text = text(&page);
-    assert!(
-        text.contains("260 more connections")
-            && text.contains("And 160 more: clearpoint-sync warnings has them all.")
-    );
+    assert!(text.contains("260 more connections"), "{text}");
     assert!(page.len() < BYTES_MAX, "{} bytes", page.len());
+}
+
+/// A status in which the key of each of these connections is refused.
+fn refused(count: usize) -> Status {
+    let mut status = many(count, 0);
+    for connection in &mut status.connections {
+        let key = &mut connection.keys[0];
+        (key.state, key.refused_since) = ("refused", Some(at()));
+    }
+    let names = status.connections.iter().rev().map(|connection| &connection.connection);
+    status.warnings = names
+        .map(|name| WarningStatus {
+            event: "key_refused",
+            message: format!("key of {name} refused"),
+            facts: Vec::new(),
+            ..warning(name, "error")
+        })
+        .collect();
+    status
+}
+
+#[test]
+fn three_hundred_with_the_same_trouble_share_a_card_that_says_once_what_to_do() {
+    let mut status = refused(300);
+    status.warnings[7].action = "look at client-292 itself".to_owned();
+    let page = page(&status);
+    assert_eq!(page.matches("<article class=\"warning").count(), 1);
+    let text = text(&page);
+    let card = "Error key refused · 300 connections key_refused · the first raised 3 hours ago \
+                (2027-03-31 09:00:00 UTC) To do: look at the key Which they are client-000 : key of client-000 refused (";
+    assert!(text.contains(card), "{text}");
+    assert_eq!(text.matches("To do:").count(), 2, "once, and where it is something else");
+    assert!(
+        text.contains(
+            "client-292 : key of client-292 refused ( 3 hours ago ) To do: look at client-292 itself"
+        )
+    );
+    assert!((0..300).all(|n| text.contains(&format!("key of client-{n:03} refused"))));
+    assert!(text.contains("Next run waits every key is refused Next key to lapse none that works"), "{text}");
+    assert!(text.contains("Next run waits: the key is refused; asked again at most once an hour"));
+    assert!(page.len() < BYTES_MAX, "{} bytes", page.len());
+}
+
+#[test]
+fn five_with_the_same_trouble_have_a_card_each_and_of_very_many_the_rest_are_counted() {
+    let cards = |status: &Status| page(status).matches("<article class=\"warning").count();
+    assert_eq!([5, 6].map(|count| cards(&refused(count))), [5, 1]);
+    let mut status = refused(6);
+    status.warnings[0].severity = "warn";
+    assert_eq!(cards(&status), 6, "another severity is another trouble");
+    let text = text(&page(&refused(403)));
+    assert!(text.contains("And 3 more: clearpoint-sync warnings has them all."), "{text}");
+}
+
+#[test]
+fn many_of_few_connections_are_counted_as_what_they_are() {
+    let mut status = refused(3);
+    status.warnings.extend(status.warnings.clone());
+    assert!(text(&page(&status)).contains("key refused · 6 warnings of 3 connections"));
 }
