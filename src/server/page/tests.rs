@@ -8,7 +8,7 @@ mod sample;
 
 use chrono::TimeDelta;
 
-use self::sample::{at, change, connection, key, kind, status, warning};
+use self::sample::{at, change, connection, kind, status, warning};
 use super::{Pace, STYLE, render};
 use crate::run::Mode;
 use crate::run::Outcome;
