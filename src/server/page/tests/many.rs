@@ -106,3 +106,15 @@ fn many_of_few_connections_are_counted_as_what_they_are() {
     status.warnings.extend(status.warnings.clone());
     assert!(text(&page(&status)).contains("key refused · 6 warnings of 3 connections"));
 }
+
+#[test]
+fn what_comes_from_outside_is_kept_apart_in_a_shared_card_too() {
+    let mut status = refused(6);
+    for (n, warning) in status.warnings.iter_mut().enumerate() {
+        let evil = format!("<b>\u{202e}{n}");
+        (warning.subject, warning.message, warning.action) = (evil.clone(), evil.clone(), evil);
+    }
+    let page = page(&status);
+    let told = page.matches("&#60;b&#62;\u{202e}").count();
+    assert_eq!((told, page.matches("<bdi>&#60;b&#62;\u{202e}").count()), (18, 18), "{page}");
+}
