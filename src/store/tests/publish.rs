@@ -4,6 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use rusqlite::{Connection, OpenFlags};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::super::Copy;
 use super::*;
@@ -120,6 +121,10 @@ async fn what_is_no_copy_is_never_replaced() {
     }
     bench.store.publish(&bench.path(), noon()).await.unwrap_err();
     bench.store.publish(bench.dir.path(), noon()).await.unwrap_err();
+    // Whoever opens a pipe waits for its other end, for ever.
+    mknodat(CWD, file("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    assert_eq!(Copy::at(&file("pipe")), None);
+    bench.store.publish(&file("pipe"), noon()).await.unwrap_err();
 }
 
 #[tokio::test]
