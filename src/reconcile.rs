@@ -8,31 +8,46 @@ use crate::element::State;
 use crate::plan::{Operation, Plan, Stored, Write};
 use crate::snapshot::{Entry, Snapshot};
 
-/// Compares the stored elements of one kind, in ascending id order, with a snapshot.
-///
-/// # Errors
-/// Only those of `stored`: reading the store failed, and there is no plan.
-pub fn plan<E>(stored: impl Iterator<Item = Result<Stored, E>>, snapshot: &Snapshot) -> Result<Plan, E> {
-    let mut plan = Plan::default();
-    let mut listed = 0;
-    for row in stored {
-        let row = row?;
+/// The comparison of the stored elements of one kind with a snapshot, while it is made.
+#[derive(Debug)]
+pub struct Planning<'a> {
+    snapshot: &'a Snapshot,
+    plan: Plan,
+    /// How many of the listed elements were met or passed.
+    listed: usize,
+}
+
+impl<'a> Planning<'a> {
+    /// Nothing stored was compared yet.
+    #[must_use]
+    pub fn new(snapshot: &'a Snapshot) -> Self {
+        Self { snapshot, plan: Plan::default(), listed: 0 }
+    }
+
+    /// Compares the next stored element; they come in ascending id order.
+    pub fn compare(&mut self, row: &Stored) {
+        let Self { snapshot, plan, listed } = self;
         plan.known += u64::from(row.state == State::Present);
-        while snapshot.entries.get(listed).is_some_and(|entry| entry.id < row.id) {
-            plan.writes.push(Write { operation: Operation::Insert, entry: listed });
-            listed += 1;
+        while snapshot.entries.get(*listed).is_some_and(|entry| entry.id < row.id) {
+            plan.writes.push(Write { operation: Operation::Insert, entry: *listed });
+            *listed += 1;
         }
-        match snapshot.entries.get(listed).map(|entry| (entry.id.cmp(&row.id), entry)) {
+        match snapshot.entries.get(*listed).map(|entry| (entry.id.cmp(&row.id), entry)) {
             Some((Ordering::Equal, entry)) => {
-                meet(&mut plan, &row, entry, listed);
-                listed += 1;
+                meet(plan, row, entry, *listed);
+                *listed += 1;
             }
-            _ => miss(&mut plan, &row, snapshot),
+            _ => miss(plan, row, snapshot),
         }
     }
-    let inserts = listed..snapshot.entries.len();
-    plan.writes.extend(inserts.map(|entry| Write { operation: Operation::Insert, entry }));
-    Ok(plan)
+
+    /// The difference, now that all stored elements were compared.
+    #[must_use]
+    pub fn finish(mut self) -> Plan {
+        let inserts = self.listed..self.snapshot.entries.len();
+        self.plan.writes.extend(inserts.map(|entry| Write { operation: Operation::Insert, entry }));
+        self.plan
+    }
 }
 
 /// A stored element that was listed.
@@ -58,8 +73,6 @@ fn miss(plan: &mut Plan, row: &Stored, snapshot: &Snapshot) {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
     use proptest::collection::btree_map;
     use proptest::prelude::*;
 
@@ -76,10 +89,11 @@ mod tests {
     }
 
     fn plan_of(stored: &[(i64, u128, State)], snapshot: &Snapshot) -> Plan {
-        let rows = stored.iter().map(|&(id, hash, state)| {
-            Ok::<_, Infallible>(Stored { id: ElementId(id), fingerprint: Fingerprint(hash), state })
-        });
-        plan(rows, snapshot).unwrap()
+        let mut planning = Planning::new(snapshot);
+        for &(id, hash, state) in stored {
+            planning.compare(&Stored { id: ElementId(id), fingerprint: Fingerprint(hash), state });
+        }
+        planning.finish()
     }
 
     fn operations(plan: &Plan, snapshot: &Snapshot) -> Vec<(i64, Operation)> {

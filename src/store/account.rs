@@ -2,9 +2,8 @@
 //! wrote down about keys.
 
 use chrono_tz::Tz;
-use rusqlite::{Connection, OptionalExtension};
 
-use super::sqlite::{Fault, unreadable};
+use super::sql::{Fault, Sql, ToCell, numbered, unreadable};
 use super::{HELD_VALUES, Store, StoreError, runs};
 use crate::element::ElementId;
 use crate::gate::Account;
@@ -18,15 +17,9 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn connections(&self) -> Result<Vec<ConnectionName>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read("read the connections", |sql| {
+        self.read("read the connections", |sql| {
             let mut statement = sql.prepare_cached("SELECT name FROM connections ORDER BY name")?;
-            let mut rows = statement.query([])?;
-            let mut names = Vec::new();
-            while let Some(row) = rows.next()? {
-                names.push(ConnectionName::parse(row.get_ref(0)?.as_str()?)?);
-            }
-            Ok(names)
+            statement.query_map((), |row| Ok(ConnectionName::parse(row.text(0)?)?))
         })
     }
 
@@ -35,8 +28,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn account(&self, connection: &ConnectionName) -> Result<Option<Account>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the account of {connection}"), |sql| Ok(account(sql, connection)?))
+        self.read(format_args!("read the account of {connection}"), |sql| account(sql, connection))
     }
 
     /// Accepts the account behind `base_url` with the scorecards visible now, and so uses up a release.
@@ -50,8 +42,7 @@ impl Store {
         base_url: &str,
         visible: &[ElementId],
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("accept the account of {connection}"), |sql| {
+        self.write_of(connection, format_args!("accept the account of {connection}"), |sql| {
             accept(sql, connection, base_url, visible)
         })
     }
@@ -62,10 +53,9 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn release_connection(&self, connection: &ConnectionName) -> Result<bool, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("release {connection}"), |sql| {
+        self.write_of(connection, format_args!("release {connection}"), |sql| {
             let changed = sql.execute(
-                "UPDATE connections SET is_released = 1 WHERE name = ?1 AND base_url IS NOT NULL",
+                "UPDATE connections SET is_released = TRUE WHERE name = ?1 AND base_url IS NOT NULL",
                 [connection.as_str()],
             )?;
             runs::ask_for_full(sql, connection)?;
@@ -78,10 +68,12 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn withdraw_release(&self, connection: &ConnectionName) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("take back the release of {connection}"), |sql| {
+        self.write_of(connection, format_args!("take back the release of {connection}"), |sql| {
             let name = connection.as_str();
-            sql.execute("UPDATE connections SET is_released = 0 WHERE name = ?1 AND is_released", [name])?;
+            sql.execute(
+                "UPDATE connections SET is_released = FALSE WHERE name = ?1 AND is_released",
+                [name],
+            )?;
             Ok(())
         })
     }
@@ -92,8 +84,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn waits_for_full(&self, connection: &ConnectionName) -> Result<bool, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read what {connection} waits for"), |sql| {
+        self.read(format_args!("read what {connection} waits for"), |sql| {
             let mut asked = sql.prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM connections WHERE name = ?1 AND is_released)
                    OR EXISTS (SELECT 1 FROM held WHERE connection = ?1 AND is_released AND kind <> ?2)
@@ -101,7 +92,7 @@ impl Store {
                      AND needs_full AND id > coalesce((SELECT max(id) FROM runs WHERE connection = ?1
                        AND mode = 'full' AND outcome IN ('ok', 'partial')), 0))",
             )?;
-            Ok(asked.query_row((connection.as_str(), HELD_VALUES), |row| row.get(0))?)
+            asked.query_row((connection.as_str(), HELD_VALUES), |row| row.get(0))
         })
     }
 
@@ -110,12 +101,10 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn doors_closed(&self, connection: &ConnectionName) -> Result<u32, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the account of {connection}"), |sql| {
+        self.read(format_args!("read the account of {connection}"), |sql| {
             let count = sql
                 .prepare_cached("SELECT doors_closed FROM connections WHERE name = ?1")?
-                .query_row([connection.as_str()], |row| row.get(0))
-                .optional()?;
+                .query_first([connection.as_str()], |row| row.get(0))?;
             Ok(count.unwrap_or(0))
         })
     }
@@ -129,12 +118,12 @@ impl Store {
         connection: &ConnectionName,
         count: u32,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("remember the closed door of {connection}"), |sql| {
+        self.write_of(connection, format_args!("remember the closed door of {connection}"), |sql| {
             sql.execute(
-                "INSERT INTO connections (name, doors_closed) SELECT ?1, ?2
-                 WHERE ?2 <> 0 OR EXISTS (SELECT 1 FROM connections WHERE name = ?1)
-                 ON CONFLICT (name) DO UPDATE SET doors_closed = ?2 WHERE doors_closed <> ?2",
+                "INSERT INTO connections (name, doors_closed) SELECT ?1, CAST(?2 AS bigint)
+                 WHERE CAST(?2 AS bigint) <> 0 OR EXISTS (SELECT 1 FROM connections WHERE name = ?1)
+                 ON CONFLICT (name) DO UPDATE SET doors_closed = ?2
+                 WHERE connections.doors_closed <> ?2",
                 (connection.as_str(), count),
             )?;
             Ok(())
@@ -154,16 +143,16 @@ impl Store {
         timezone: Tz,
         keys: &[&Key],
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("record the keys of {connection}"), |sql| {
+        self.write_of(connection, format_args!("record the keys of {connection}"), |sql| {
             sql.execute(
                 "INSERT INTO connections (name, mapped_user, timezone) VALUES (?1, ?2, ?3)
                  ON CONFLICT (name) DO UPDATE SET mapped_user = ?2, timezone = ?3,
-                   mapped_user_looked_at = CASE WHEN mapped_user IS ?2 THEN mapped_user_looked_at END
-                 WHERE mapped_user IS NOT ?2 OR timezone IS NOT ?3",
+                   mapped_user_looked_at =
+                     CASE WHEN connections.mapped_user IS NOT DISTINCT FROM ?2 THEN connections.mapped_user_looked_at END
+                 WHERE connections.mapped_user IS DISTINCT FROM ?2 OR connections.timezone IS DISTINCT FROM ?3",
                 (connection.as_str(), mapped_user, timezone.name()),
             )?;
-            Ok(record_keys(sql, connection, keys)?)
+            record_keys(sql, connection, keys)
         })
     }
 
@@ -178,30 +167,30 @@ impl Store {
         kinds: &'k [Kind],
         limit: u32,
     ) -> Result<Vec<(&'k Kind, ElementId, String)>, StoreError> {
-        let Self::Sqlite(db) = self;
         let names: Vec<&str> = kinds.iter().map(|kind| kind.name.as_str()).collect();
-        db.read(format_args!("read names of {connection}"), |sql| {
-            let mut statement = sql.prepare_cached(
+        self.read(format_args!("read names of {connection}"), |sql| {
+            let asked = numbered(3, names.len());
+            let mut statement = sql.prepare_cached(&format!(
                 "SELECT kind, id, name FROM elements
                  WHERE connection = ?1 AND state = 'present' AND name <> ''
-                   AND kind IN (SELECT value FROM json_each(?2))
-                 ORDER BY kind = 'scorecards', changed_at DESC, id LIMIT ?3",
-            )?;
-            let kinds_asked = serde_json::to_string(&names)?;
-            let rows = statement.query_map((connection.as_str(), kinds_asked, limit), |row| {
-                let name = row.get_ref(0)?.as_str()?;
+                   AND kind IN ({asked})
+                 ORDER BY kind = 'scorecards', changed_at DESC, id LIMIT ?2",
+            ))?;
+            let head = [connection.as_str().to_cell(), limit.to_cell()];
+            let values: Vec<_> = head.into_iter().chain(names.iter().map(ToCell::to_cell)).collect();
+            statement.query_map(&values[..], |row| {
+                let name = row.text(0)?;
                 let kind = kinds.iter().find(|kind| kind.name.as_str() == name);
                 let kind = kind.ok_or_else(|| unreadable(format!("kind {name} was not asked for")))?;
                 Ok((kind, ElementId(row.get(1)?), row.get(2)?))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            })
         })
     }
 }
 
 /// Keeps the accepted account, if it differs.
 pub(super) fn accept(
-    sql: &Connection,
+    sql: &Sql<'_>,
     connection: &ConnectionName,
     base_url: &str,
     visible: &[ElementId],
@@ -209,45 +198,41 @@ pub(super) fn accept(
     let accepted = serde_json::to_string(visible)?;
     sql.execute(
         "INSERT INTO connections (name, base_url, accepted) VALUES (?1, ?2, ?3)
-         ON CONFLICT (name) DO UPDATE SET base_url = ?2, accepted = ?3, is_released = 0
-         WHERE base_url IS NOT ?2 OR accepted IS NOT ?3 OR is_released <> 0",
+         ON CONFLICT (name) DO UPDATE SET base_url = ?2, accepted = ?3, is_released = FALSE
+         WHERE connections.base_url IS DISTINCT FROM ?2 OR connections.accepted <> ?3 OR connections.is_released",
         (connection.as_str(), base_url, accepted),
     )?;
     Ok(())
 }
 
-fn account(sql: &Connection, connection: &ConnectionName) -> rusqlite::Result<Option<Account>> {
+fn account(sql: &Sql<'_>, connection: &ConnectionName) -> Result<Option<Account>, Fault> {
     sql.prepare_cached(
         "SELECT base_url, accepted, is_released, doors_closed FROM connections
          WHERE name = ?1 AND base_url IS NOT NULL",
     )?
-    .query_row([connection.as_str()], |row| {
-        let accepted = serde_json::from_str(row.get_ref(1)?.as_str()?)
+    .query_first([connection.as_str()], |row| {
+        let accepted = serde_json::from_str(row.text(1)?)
             .map_err(|error| unreadable(format!("the accepted scorecards: {error}")))?;
         Ok(Account { base_url: row.get(0)?, accepted, is_released: row.get(2)?, doors_closed: row.get(3)? })
     })
-    .optional()
 }
 
-fn record_keys(sql: &Connection, connection: &ConnectionName, keys: &[&Key]) -> rusqlite::Result<()> {
+fn record_keys(sql: &Sql<'_>, connection: &ConnectionName, keys: &[&Key]) -> Result<(), Fault> {
     let mut upsert = sql.prepare_cached(
         "INSERT INTO keys (connection, slot, name, expires) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT (connection, slot) DO UPDATE SET name = ?3, expires = ?4
-         WHERE name <> ?3 OR expires IS NOT ?4",
+         WHERE keys.name <> ?3 OR keys.expires IS DISTINCT FROM ?4",
     )?;
     for key in keys {
         let expires = key.expires.map(|date| date.to_string());
         upsert.execute((connection.as_str(), key.slot.as_str(), &key.name, expires))?;
     }
-    let slots: Vec<&str> = keys.iter().map(|key| key.slot.as_str()).collect();
-    let slots = serde_json::json!(slots).to_string();
-    sql.prepare_cached(
-        "DELETE FROM keys WHERE connection = ?1 AND slot NOT IN (SELECT value FROM json_each(?2))",
-    )?
-    .execute((connection.as_str(), &slots))?;
-    sql.prepare_cached(
-        "DELETE FROM key_states WHERE connection = ?1 AND slot NOT IN (SELECT value FROM json_each(?2))",
-    )?
-    .execute((connection.as_str(), slots))?;
+    let mut named = vec![connection.as_str()];
+    named.extend(keys.iter().map(|key| key.slot.as_str()));
+    let kept = numbered(2, keys.len());
+    for table in ["keys", "key_states"] {
+        let gone = format!("DELETE FROM {table} WHERE connection = ?1 AND slot NOT IN ({kept})");
+        sql.execute(&gone, &named[..])?;
+    }
     Ok(())
 }

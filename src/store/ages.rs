@@ -2,9 +2,8 @@
 //! same; this asks for nothing else, so that it can be looked at often.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension};
 
-use super::sqlite::{Fault, instant};
+use super::sql::{Fault, Sql};
 use super::{Store, StoreError, memory};
 use crate::kind::{Kind, KindName};
 use crate::name::ConnectionName;
@@ -35,8 +34,7 @@ impl Store {
         kinds: &[Kind],
         now: DateTime<Utc>,
     ) -> Result<Vec<KindAge>, StoreError> {
-        let Self::Sqlite(db) = self;
-        let mut ages = db.read(format_args!("read how old the kinds of {connection} are"), |sql| {
+        let mut ages = self.read(format_args!("read how old the kinds of {connection} are"), |sql| {
             let ages = kinds.iter().filter_map(|kind| age(sql, connection, &kind.name, now).transpose());
             ages.collect::<Result<Vec<_>, _>>()
         })?;
@@ -51,7 +49,7 @@ impl Store {
 }
 
 fn age(
-    sql: &Connection,
+    sql: &Sql<'_>,
     connection: &ConnectionName,
     kind: &KindName,
     now: DateTime<Utc>,
@@ -65,7 +63,6 @@ fn age(
             "SELECT started_at FROM run_kinds
              WHERE connection = ?1 AND kind = ?2 AND outcome = 'complete' ORDER BY run DESC LIMIT 1",
         )?
-        .query_row((connection.as_str(), kind.as_str()), |row| instant(row.get_ref(0)?.as_str()?))
-        .optional()?;
+        .query_first((connection.as_str(), kind.as_str()), |row| row.get(0))?;
     Ok(Some(KindAge { kind: kind.clone(), complete_as_of, awaited_since: now }))
 }

@@ -1,11 +1,12 @@
 //! The change log: every change is one row, written in the transaction that makes the change.
 
+use std::cell::RefCell;
+
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, Params, Row};
 
 use super::runs::word;
-use super::sqlite::{Fault, instant, text, unreadable};
-use super::{Store, StoreError};
+use super::sql::{Cell, Fault, Row, Sql, ToCell as _, Values, unreadable};
+use super::{Store, StoreError, elements};
 use crate::element::ElementId;
 use crate::kind::KindName;
 use crate::name::ConnectionName;
@@ -20,8 +21,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn changes(&self, run: RunId, limit: u32) -> Result<Vec<ChangeStatus>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read what run {run} changed"), |sql| {
+        self.read(format_args!("read what run {run} changed"), |sql| {
             read(sql, "WHERE c.run = ?1 ORDER BY c.sequence LIMIT ?2", (run.0, limit))
         })
     }
@@ -31,12 +31,11 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn latest_changes(&self, limit: u32) -> Result<Vec<ChangeStatus>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read("read the latest changes", |sql| read(sql, "ORDER BY c.sequence DESC LIMIT ?1", [limit]))
+        self.read("read the latest changes", |sql| read(sql, "ORDER BY c.sequence DESC LIMIT ?1", [limit]))
     }
 }
 
-fn read(sql: &Connection, which: &str, values: impl Params) -> Result<Vec<ChangeStatus>, Fault> {
+fn read(sql: &Sql<'_>, which: &str, values: impl Values) -> Result<Vec<ChangeStatus>, Fault> {
     let mut statement = sql.prepare_cached(&format!(
         "SELECT c.sequence, c.at, c.kind, c.id, e.name, c.part, c.operation, c.fields, c.evidence, c.connection
          FROM changes AS c LEFT JOIN elements AS e
@@ -44,8 +43,12 @@ fn read(sql: &Connection, which: &str, values: impl Params) -> Result<Vec<Change
          {which}"
     ))?;
     let rows = statement.query_map(values, change)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(rows)
 }
+
+/// Change rows are written when they take this much memory, in bytes, or at the end. Late: from the first
+/// one on nobody else can write any, so that their sequence is the order in which they are seen.
+const PENDING_MAX: usize = 8 << 20;
 
 /// Who changes something, and when: the same for all rows of one commit.
 #[derive(Debug)]
@@ -55,8 +58,16 @@ pub(super) struct Writer<'a> {
     pub(super) kind: &'a str,
     /// `doc`, `detail` or `values`.
     pub(super) part: &'static str,
-    /// The instant, as the store keeps it.
-    pub(super) now: String,
+    /// The instant written into the rows.
+    pub(super) now: DateTime<Utc>,
+    pending: RefCell<Pending>,
+}
+
+/// Change rows on their way, each without its sequence.
+#[derive(Debug, Default)]
+struct Pending {
+    rows: Vec<[Cell<'static>; 6]>,
+    bytes: usize,
 }
 
 impl<'a> Writer<'a> {
@@ -67,66 +78,100 @@ impl<'a> Writer<'a> {
         part: &'static str,
         now: DateTime<Utc>,
     ) -> Self {
-        Self { run, connection, kind, part, now: text(now) }
+        Self { run, connection, kind, part, now, pending: RefCell::default() }
+    }
+
+    /// What names one of the kind's elements.
+    pub(super) fn key(&self, id: ElementId) -> [Cell<'a>; 3] {
+        elements::key(self.kind, self.connection, id)
     }
 
     /// Logs a change that has no fields to tell: an insert, a removal.
     pub(super) fn log(
         &self,
-        sql: &Connection,
+        sql: &Sql<'_>,
         id: ElementId,
         operation: Operation,
         evidence: Option<&str>,
-    ) -> rusqlite::Result<()> {
-        self.insert(sql, id, operation, [None, None, None], evidence)
+    ) -> Result<(), Fault> {
+        self.add(sql, id, operation, [None, None, None, evidence.map(str::to_owned)])
     }
 
     /// Logs a change with the fields that differ and their values before and after.
     pub(super) fn log_fields(
         &self,
-        sql: &Connection,
+        sql: &Sql<'_>,
         id: ElementId,
         operation: Operation,
         fields: &[FieldChange],
-    ) -> rusqlite::Result<()> {
+    ) -> Result<(), Fault> {
         let names: Vec<String> = fields.iter().map(|change| json_text(&change.field)).collect();
         let names = format!("[{}]", names.join(","));
         let before = object(fields.iter().map(|change| (&change.field, change.before.as_deref())));
         let after = object(fields.iter().map(|change| (&change.field, change.after.as_deref())));
-        self.insert(sql, id, operation, [Some(names), Some(before), Some(after)], None)
+        self.add(sql, id, operation, [Some(names), Some(before), Some(after), None])
     }
 
-    fn insert(
+    fn add(
         &self,
-        sql: &Connection,
+        sql: &Sql<'_>,
         id: ElementId,
         operation: Operation,
-        [fields, before, after]: [Option<String>; 3],
-        evidence: Option<&str>,
-    ) -> rusqlite::Result<()> {
-        let Self { run, connection, kind, part, now } = self;
-        let operation = operation.as_str();
-        sql.prepare_cached(
-            "INSERT INTO changes
-             (run, at, connection, kind, part, id, operation, fields, before, after, evidence)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?
-        .execute(rusqlite::params![
-            run.0,
-            now,
-            connection.as_str(),
-            kind,
-            part,
-            id.0,
-            operation,
-            fields,
-            before,
-            after,
-            evidence
-        ])?;
-        Ok(())
+        texts: [Option<String>; 4],
+    ) -> Result<(), Fault> {
+        let mut pending = self.pending.borrow_mut();
+        pending.bytes += texts.iter().flatten().map(String::len).sum::<usize>() + size_of::<[Cell<'_>; 6]>();
+        let [fields, before, after, evidence] =
+            texts.map(|text| text.map_or(Cell::Null, |text| Cell::Text(text.into())));
+        let operation = Cell::Text(operation.as_str().into());
+        pending.rows.push([Cell::Integer(id.0), operation, fields, before, after, evidence]);
+        if pending.bytes < PENDING_MAX {
+            return Ok(());
+        }
+        drop(pending);
+        self.finish(sql)
+    }
+
+    /// Writes the change rows that were logged. The last thing of a commit.
+    pub(super) fn finish(&self, sql: &Sql<'_>) -> Result<(), Fault> {
+        let Pending { rows, .. } = self.pending.take();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let last: i64 = sql
+            .prepare_cached("UPDATE sequences SET last = last + ?1 WHERE name = 'changes' RETURNING last")?
+            .query_row([rows.len()], |row| row.get(0))?;
+        let first = last + 1 - i64::try_from(rows.len())?;
+        let Self { run, connection, kind, part, now, .. } = self;
+        let mut numbered = (first..).zip(rows).map(|(sequence, row)| {
+            let head = [
+                Cell::Integer(sequence),
+                Cell::Integer(run.0),
+                now.to_cell(),
+                connection.as_str().to_cell(),
+                kind.to_cell(),
+                part.to_cell(),
+            ];
+            Ok(head.into_iter().chain(row).collect())
+        });
+        sql.load("changes", &COLUMNS, &mut numbered)
     }
 }
+
+const COLUMNS: [&str; 12] = [
+    "sequence",
+    "run",
+    "at",
+    "connection",
+    "kind",
+    "part",
+    "id",
+    "operation",
+    "fields",
+    "before",
+    "after",
+    "evidence",
+];
 
 /// A JSON object of values that are JSON text already; what is not there is left out.
 fn object<'a>(values: impl Iterator<Item = (&'a String, Option<&'a str>)>) -> String {
@@ -139,17 +184,17 @@ pub(super) fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn change(row: &Row<'_>) -> rusqlite::Result<ChangeStatus> {
-    let fields = row.get_ref(7)?.as_str_or_null()?.map(serde_json::from_str).transpose();
+fn change(row: &Row<'_>) -> Result<ChangeStatus, Fault> {
+    let fields = row.text_or_null(7)?.map(serde_json::from_str).transpose();
     Ok(ChangeStatus {
         sequence: row.get(0)?,
-        at: instant(row.get_ref(1)?.as_str()?)?,
+        at: row.get(1)?,
         connection: row.get(9)?,
-        kind: KindName::new(row.get_ref(2)?.as_str()?),
+        kind: KindName::new(row.text(2)?),
         id: ElementId(row.get(3)?),
         name: row.get(4)?,
         part: row.get(5)?,
-        operation: word(row.get_ref(6)?.as_str()?)?,
+        operation: word(row.text(6)?)?,
         fields: fields.map_err(|error| unreadable(error.to_string()))?.unwrap_or_default(),
         evidence: row.get(8)?,
     })

@@ -5,9 +5,8 @@
 //! only: another database must be able to do the same.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::sqlite::{Fault, instant, text, unreadable};
+use super::sql::{Fault, Row, Sql, unreadable};
 use super::{Store, StoreError, warnings};
 use crate::fingerprint;
 use crate::name::TargetName;
@@ -80,17 +79,16 @@ impl Store {
         claim: TimeDelta,
         now: DateTime<Utc>,
     ) -> Result<Option<Delivery>, StoreError> {
-        let Self::Sqlite(db) = self;
         let next =
-            db.read(format_args!("read what waits for {target}"), |sql| due(sql, target, claim, now))?;
+            self.read(format_args!("read what waits for {target}"), |sql| due(sql, target, claim, now))?;
         if next.is_none() {
             return Ok(None);
         }
-        db.write(format_args!("claim a delivery to {target}"), |sql| {
+        self.write(format_args!("claim a delivery to {target}"), |sql| {
             // Another process may have been faster.
             let Some(delivery) = due(sql, target, claim, now)? else { return Ok(None) };
             sql.prepare_cached("UPDATE deliveries SET claimed_until = ?2 WHERE id = ?1")?
-                .execute((delivery.id, text(now + claim)))?;
+                .execute((delivery.id, now + claim))?;
             Ok(Some(delivery))
         })
     }
@@ -106,22 +104,21 @@ impl Store {
         answer: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write("mark a message as delivered", |sql| {
+        self.write("mark a message as delivered", |sql| {
             let marked = sql
                 .prepare_cached(&format!(
                     "UPDATE deliveries SET delivered_at = ?3, answer = ?4, tries = tries + 1,
                        claimed_until = NULL
                      WHERE id = ?1 AND notice = ?2 AND {WAITS}"
                 ))?
-                .execute((delivery.id, &delivery.text, text(now), answer))?;
+                .execute((delivery.id, &delivery.text, now, answer))?;
             if marked == 0 {
                 keep_replaced(sql, delivery, answer, now)?;
             }
             sql.prepare_cached(&format!(
                 "UPDATE deliveries SET due_at = NULL
                  WHERE target = (SELECT target FROM deliveries WHERE id = ?1)
-                   AND refused = 0 AND due_at IS NOT NULL AND {WAITS}"
+                   AND NOT refused AND due_at IS NOT NULL AND {WAITS}"
             ))?
             .execute([delivery.id])?;
             Ok(())
@@ -139,8 +136,7 @@ impl Store {
         answer: &str,
         again: Again,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write("mark a message as not delivered", |sql| {
+        self.write("mark a message as not delivered", |sql| {
             let (at, refused) = match again {
                 Again::Alone(at) => (at, true),
                 Again::All(at) => (at, false),
@@ -150,15 +146,15 @@ impl Store {
             // What was refused is this message, what is out of reach the target, whatever it is sent.
             sql.prepare_cached(&format!(
                 "UPDATE deliveries SET tries = tries + 1, answer = ?3, due_at = ?4, refused = ?5
-                 WHERE id = ?1 AND (notice = ?2 OR ?5 = 0) AND {WAITS}"
+                 WHERE id = ?1 AND (notice = ?2 OR NOT ?5) AND {WAITS}"
             ))?
-            .execute((delivery.id, &delivery.text, answer, text(at), refused))?;
+            .execute((delivery.id, &delivery.text, answer, at, refused))?;
             if !refused {
                 sql.prepare_cached(&format!(
                     "UPDATE deliveries SET due_at = ?2
-                     WHERE target = (SELECT target FROM deliveries WHERE id = ?1) AND refused = 0 AND {WAITS}"
+                     WHERE target = (SELECT target FROM deliveries WHERE id = ?1) AND NOT refused AND {WAITS}"
                 ))?
-                .execute((delivery.id, text(at)))?;
+                .execute((delivery.id, at))?;
             }
             Ok(())
         })
@@ -174,23 +170,18 @@ impl Store {
         before: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<Vec<GivenUp>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("give up deliveries to {target}"), |sql| {
+        self.write(format_args!("give up deliveries to {target}"), |sql| {
             let stale = format!("target = ?1 AND told_at < ?2 AND tries > 0 AND {WAITS}");
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT notice, tries, answer FROM deliveries WHERE {stale} ORDER BY id"
             ))?;
-            let rows = statement.query_map((target.as_str(), text(before)), |row| {
-                Ok(GivenUp {
-                    notice: notice(row.get_ref(0)?.as_str()?)?,
-                    tries: row.get(1)?,
-                    answer: row.get(2)?,
-                })
+            let rows = statement.query_map((target.as_str(), before), |row| {
+                Ok(GivenUp { notice: notice(row.text(0)?)?, tries: row.get(1)?, answer: row.get(2)? })
             })?;
-            let given_up = rows.collect::<Result<Vec<_>, _>>()?;
+            let given_up = rows;
             if !given_up.is_empty() {
                 sql.prepare_cached(&format!("UPDATE deliveries SET abandoned_at = ?3 WHERE {stale}"))?
-                    .execute((target.as_str(), text(before), text(now)))?;
+                    .execute((target.as_str(), before, now))?;
             }
             Ok(given_up)
         })
@@ -206,14 +197,13 @@ impl Store {
         target: &TargetName,
         now: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read what waits for {target}"), |sql| {
+        self.read(format_args!("read what waits for {target}"), |sql| {
             let mut statement = sql.prepare_cached(&format!("SELECT d.due_at, d.claimed_until {FIRST}"))?;
             let rows = statement.query_map([target.as_str()], |row| {
-                let at = |column: usize| row.get_ref(column)?.as_str_or_null()?.map(instant).transpose();
-                Ok(at(0)?.unwrap_or(now).max(at(1)?.unwrap_or(now)))
+                let (due_at, claimed_until): (Option<_>, Option<_>) = (row.get(0)?, row.get(1)?);
+                Ok(due_at.unwrap_or(now).max(claimed_until.unwrap_or(now)))
             })?;
-            let due = rows.collect::<Result<Vec<_>, _>>()?;
+            let due = rows;
             Ok(due.into_iter().min())
         })
     }
@@ -223,15 +213,14 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn waiting(&self, target: &TargetName) -> Result<Waiting, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("count what waits for {target}"), |sql| {
+        self.read(format_args!("count what waits for {target}"), |sql| {
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT count(*), count(CASE WHEN tries > 0 THEN 1 END), coalesce(max(tries), 0)
                  FROM deliveries WHERE target = ?1 AND {WAITS}"
             ))?;
-            Ok(statement.query_row([target.as_str()], |row| {
+            statement.query_row([target.as_str()], |row| {
                 Ok(Waiting { count: row.get(0)?, tried: row.get(1)?, tries: row.get(2)? })
-            })?)
+            })
         })
     }
 
@@ -240,19 +229,18 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be written.
-    pub async fn keep_targets(&self, targets: &[&TargetName]) -> Result<usize, StoreError> {
-        let Self::Sqlite(db) = self;
-        let gone = db.read("read the targets of deliveries", |sql| {
+    pub async fn keep_targets(&self, targets: &[&TargetName]) -> Result<u64, StoreError> {
+        let gone = self.read("read the targets of deliveries", |sql| {
             let mut statement =
                 sql.prepare_cached(&format!("SELECT DISTINCT target FROM deliveries WHERE {WAITS}"))?;
-            let known = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
+            let known = statement.query_map((), |row| row.get::<String>(0))?;
             let is_gone = |name: &String| targets.iter().all(|target| target.as_str() != name);
             Ok(known.into_iter().filter(is_gone).collect::<Vec<_>>())
         })?;
         if gone.is_empty() {
             return Ok(0);
         }
-        db.write("drop deliveries to targets that are gone", |sql| {
+        self.write("drop deliveries to targets that are gone", |sql| {
             let mut delete =
                 sql.prepare_cached(&format!("DELETE FROM deliveries WHERE target = ?1 AND {WAITS}"))?;
             let mut dropped = 0;
@@ -268,10 +256,9 @@ impl Store {
     /// # Errors
     /// The store cannot be read or written.
     pub async fn introduce(&self, open: &OpenWarning, targets: &[&TargetName]) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
         let OpenWarning { warning, raised_at, said_at, .. } = open;
         let id = &warning.id;
-        let strangers = |sql: &Connection| {
+        let strangers = |sql: &Sql<'_>| {
             let Some((row, _)) = warnings::open_row(sql, id)? else { return Ok((0, Vec::new())) };
             let mut strangers = Vec::new();
             for target in targets {
@@ -281,12 +268,12 @@ impl Store {
             }
             Ok((row, strangers))
         };
-        if db.read(format_args!("read who was told of {id}"), |sql| strangers(sql))?.1.is_empty() {
+        if self.read(format_args!("read who was told of {id}"), |sql| strangers(sql))?.1.is_empty() {
             return Ok(());
         }
         let notice =
             Notice { warning: warning.clone(), phase: Phase::Raised, raised_at: *raised_at, at: *said_at };
-        db.write(format_args!("queue {id}"), |sql| {
+        self.write(format_args!("queue {id}"), |sql| {
             let (row, strangers) = strangers(sql)?;
             strangers.into_iter().try_for_each(|target| queue(sql, row, target, &notice))
         })
@@ -295,13 +282,13 @@ impl Store {
 
 /// Queues a notice of the warning in this row. How it stands replaces, in its place, how it stood; that
 /// it ended waits behind that.
-pub(super) fn queue(sql: &Connection, warning: i64, target: &TargetName, told: &Notice) -> Result<(), Fault> {
+pub(super) fn queue(sql: &Sql<'_>, warning: i64, target: &TargetName, told: &Notice) -> Result<(), Fault> {
     let notice = serde_json::to_string(told)?;
-    let (phase, at) = (told.phase.as_str(), text(told.at));
+    let (phase, at) = (told.phase.as_str(), told.at);
     if told.phase != Phase::Resolved {
         let replaced = sql
             .prepare_cached(&format!(
-                "UPDATE deliveries SET phase = ?3, notice = ?4, told_at = ?5, due_at = NULL, refused = 0
+                "UPDATE deliveries SET phase = ?3, notice = ?4, told_at = ?5, due_at = NULL, refused = FALSE
                  WHERE target = ?1 AND warning = ?2 AND phase <> 'resolved' AND {WAITS}"
             ))?
             .execute((target.as_str(), warning, phase, &notice, &at))?;
@@ -318,7 +305,7 @@ pub(super) fn queue(sql: &Connection, warning: i64, target: &TargetName, told: &
 }
 
 /// Whether a target was ever to be told of the warning in this row.
-pub(super) fn was_queued(sql: &Connection, warning: i64, target: &TargetName) -> rusqlite::Result<bool> {
+pub(super) fn was_queued(sql: &Sql<'_>, warning: i64, target: &TargetName) -> Result<bool, Fault> {
     sql.prepare_cached("SELECT EXISTS (SELECT 1 FROM deliveries WHERE target = ?1 AND warning = ?2)")?
         .query_row((target.as_str(), warning), |row| row.get(0))
 }
@@ -326,25 +313,25 @@ pub(super) fn was_queued(sql: &Connection, warning: i64, target: &TargetName) ->
 /// What is due first at a target and claimed by nobody. A wait or a claim longer than any that is given
 /// comes from a clock that was set back, and is over.
 fn due(
-    sql: &Connection,
+    sql: &Sql<'_>,
     target: &TargetName,
     claim: TimeDelta,
     now: DateTime<Utc>,
 ) -> Result<Option<Delivery>, Fault> {
     let mut statement = sql.prepare_cached(&format!(
-        "SELECT d.id, d.notice, (SELECT max(t.tries) FROM deliveries t WHERE t.target = ?1 AND t.refused = 0
+        "SELECT d.id, d.notice, (SELECT max(t.tries) FROM deliveries t WHERE t.target = ?1 AND NOT t.refused
            AND t.delivered_at IS NULL AND t.abandoned_at IS NULL) {FIRST}
          AND (d.due_at IS NULL OR d.due_at <= ?2 OR d.due_at > ?3)
          AND (d.claimed_until IS NULL OR d.claimed_until <= ?2 OR d.claimed_until > ?4)
          ORDER BY d.id LIMIT 1"
     ))?;
     let wait_max = TimeDelta::from_std(TARGET_WAIT_MAX).unwrap_or(TimeDelta::MAX);
-    let arguments = (target.as_str(), text(now), text(now + wait_max), text(now + claim));
-    let delivery = statement.query_row(arguments, |row| delivery(row, target)).optional()?;
+    let arguments = (target.as_str(), now, now + wait_max, now + claim);
+    let delivery = statement.query_first(arguments, |row| delivery(row, target))?;
     Ok(delivery)
 }
 
-fn delivery(row: &Row<'_>, target: &TargetName) -> rusqlite::Result<Delivery> {
+fn delivery(row: &Row<'_>, target: &TargetName) -> Result<Delivery, Fault> {
     let id: i64 = row.get(0)?;
     let text: String = row.get(1)?;
     // Of the contents, so that a receiver never takes a newer state for a repetition of an older one.
@@ -354,12 +341,7 @@ fn delivery(row: &Row<'_>, target: &TargetName) -> rusqlite::Result<Delivery> {
 }
 
 /// Keeps a message that was taken although a newer one had replaced it; that one goes on waiting.
-fn keep_replaced(
-    sql: &Connection,
-    delivery: &Delivery,
-    answer: &str,
-    now: DateTime<Utc>,
-) -> Result<(), Fault> {
+fn keep_replaced(sql: &Sql<'_>, delivery: &Delivery, answer: &str, now: DateTime<Utc>) -> Result<(), Fault> {
     let Notice { phase, at, .. } = &delivery.notice;
     let kept = sql
         .prepare_cached(&format!(
@@ -367,7 +349,7 @@ fn keep_replaced(
              SELECT target, warning, ?2, ?3, queued_at, ?4, tries + 1, ?5, ?6 FROM deliveries
              WHERE id = ?1 AND {WAITS}"
         ))?
-        .execute((delivery.id, phase.as_str(), &delivery.text, text(*at), answer, text(now)))?;
+        .execute((delivery.id, phase.as_str(), &delivery.text, *at, answer, now))?;
     if kept > 0 {
         sql.prepare_cached(
             "UPDATE deliveries SET claimed_until = NULL, due_at = NULL, tries = 0 WHERE id = ?1",
@@ -378,6 +360,6 @@ fn keep_replaced(
 }
 
 /// A stored notice.
-pub(super) fn notice(text: &str) -> rusqlite::Result<Notice> {
+pub(super) fn notice(text: &str) -> Result<Notice, Fault> {
     serde_json::from_str(text).map_err(|error| unreadable(format!("a delivery's notice: {error}")))
 }

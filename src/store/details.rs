@@ -1,13 +1,15 @@
 //! The details that single reads bring. What was asked is part of the run record (`run_reads`), so a
 //! stage that was interrupted goes on where it stood.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
 
 use super::changes::Writer;
+use super::elements::KEY;
 use super::fields::Known;
-use super::sqlite::Fault;
-use super::{Store, StoreError};
+use super::sql::{Cell, Fault, Sql, ToCell as _};
+use super::{Store, StoreError, reads};
 use crate::element::ElementId;
 use crate::kind::Kind;
 use crate::name::ConnectionName;
@@ -58,77 +60,87 @@ impl Store {
         reads: &[Read],
         read_at: DateTime<Utc>,
     ) -> Result<Vec<ElementId>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("store details of the {} of {connection}", kind.name), |sql| {
+        self.write_of(connection, format_args!("store details of the {} of {connection}", kind.name), |sql| {
             let writer = Writer::new(run, connection, kind.name.as_str(), Part::Detail.as_str(), read_at);
-            let mut known = Known::load(sql, connection, writer.kind, writer.part, &writer.now)?;
-            let mut changed = Vec::new();
-            for read in reads {
-                asked(sql, &writer, read)?;
-            }
-            for read in reads {
-                let Some(document) = &read.document else { continue };
-                if keep_detail(sql, &writer, kind, &mut known, read.id, document)? {
-                    changed.push(read.id);
-                }
-            }
+            asked(sql, &writer, reads)?;
+            let changed = keep_details(sql, &writer, kind, reads)?;
+            writer.finish(sql)?;
             Ok(changed)
         })
     }
 }
 
-/// Notes in the run record that an element was asked for, and when it was read.
-pub(super) fn asked(sql: &Connection, writer: &Writer<'_>, read: &Read) -> rusqlite::Result<()> {
-    sql.prepare_cached(
-        "INSERT INTO run_reads (connection, kind, part, id, run, read_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (connection, kind, part, id) DO UPDATE SET run = ?5, read_at = coalesce(?6, read_at)",
-    )?
-    .execute((
-        writer.connection.as_str(),
-        writer.kind,
-        writer.part,
-        read.id.0,
-        writer.run.0,
-        read.document.as_ref().map(|_| &writer.now),
-    ))?;
-    Ok(())
+/// Notes in the run record that elements were asked for, and when they were read.
+pub(super) fn asked(sql: &Sql<'_>, writer: &Writer<'_>, reads: &[Read]) -> Result<(), Fault> {
+    let row = |read: &Read| {
+        let read_at = read.document.as_ref().map(|_| writer.now);
+        let tail = [writer.part.to_cell(), Cell::Integer(writer.run.0), read_at.to_cell().into_owned()];
+        writer.key(read.id).into_iter().chain(tail).collect()
+    };
+    reads::note(sql, &reads.iter().map(row).collect::<Vec<_>>())
 }
 
-/// Stores one detail if it differs; whether it differs from one stored before.
-fn keep_detail(
-    sql: &Connection,
+/// Stores the details that differ; gives those that differ from one stored before.
+fn keep_details(
+    sql: &Sql<'_>,
     writer: &Writer<'_>,
     kind: &Kind,
-    known: &mut Known<'_>,
-    id: ElementId,
-    after: &str,
-) -> Result<bool, Fault> {
-    let key = (writer.kind, writer.connection.as_str(), id.0);
-    let before: Option<String> = sql
-        .prepare_cached("SELECT detail FROM elements WHERE kind = ?1 AND connection = ?2 AND id = ?3")?
-        .query_row(key, |row| row.get(0))?;
-    let fields = match &before {
-        Some(before) => tolerate::changed_fields(before, after, &kind.volatile),
-        None => Vec::new(),
-    };
-    if before.is_some() && fields.is_empty() {
-        return Ok(false);
+    reads: &[Read],
+) -> Result<Vec<ElementId>, Fault> {
+    let mut known = Known::load(sql, writer.connection, writer.kind, writer.part, writer.now)?;
+    let before = stored_details(sql, writer, reads)?;
+    let mut changed = Vec::new();
+    let mut rows = Vec::new();
+    for read in reads {
+        let (Some(after), Some(before)) = (&read.document, before.get(&read.id)) else { continue };
+        if let Some(before) = before {
+            let fields = tolerate::changed_fields(before, after, &kind.volatile);
+            if fields.is_empty() {
+                continue;
+            }
+            writer.log_fields(sql, read.id, Operation::Update, &fields)?;
+            changed.push(read.id);
+        }
+        known.note(sql, after, || Ok(before.is_some() || is_read_through(sql, writer)?))?;
+        rows.push(writer.key(read.id).into_iter().chain([after.to_cell(), writer.now.to_cell()]).collect());
     }
-    known.note(sql, after, || Ok(before.is_some() || is_read_through(sql, writer)?))?;
-    sql.prepare_cached(
-        "UPDATE elements SET detail = ?4, changed_at = CASE WHEN detail IS NULL THEN changed_at ELSE ?5 END
-         WHERE kind = ?1 AND connection = ?2 AND id = ?3",
-    )?
-    .execute((key.0, key.1, key.2, after, &writer.now))?;
-    if before.is_some() {
-        writer.log_fields(sql, id, Operation::Update, &fields)?;
-    }
-    Ok(before.is_some())
+    sql.execute_rows(
+        "UPDATE elements SET detail = rows.detail,
+           changed_at = CASE WHEN elements.detail IS NULL THEN elements.changed_at ELSE rows.now END
+         FROM rows
+         WHERE elements.kind = rows.kind AND elements.connection = rows.connection AND elements.id = rows.id",
+        &[
+            ("kind", "text"),
+            ("connection", "text"),
+            ("id", "bigint"),
+            ("detail", "jsonb"),
+            ("now", "timestamptz"),
+        ],
+        &rows,
+    )?;
+    Ok(changed)
+}
+
+/// The stored details of what was read; `None`: its first.
+fn stored_details(
+    sql: &Sql<'_>,
+    writer: &Writer<'_>,
+    reads: &[Read],
+) -> Result<HashMap<ElementId, Option<String>>, Fault> {
+    let rows: Vec<_> = reads.iter().map(|read| writer.key(read.id).to_vec()).collect();
+    let found = sql.query_rows(
+        "SELECT e.id, e.detail FROM rows JOIN elements AS e
+           ON e.kind = rows.kind AND e.connection = rows.connection AND e.id = rows.id",
+        KEY,
+        &rows,
+        |row| Ok((ElementId(row.get(0)?), row.get(1)?)),
+    )?;
+    Ok(found.into_iter().collect())
 }
 
 /// Whether an earlier run read details of this kind, and no element waits for its first read any more:
 /// what shows only now was not there then.
-fn is_read_through(sql: &Connection, writer: &Writer<'_>) -> rusqlite::Result<bool> {
+fn is_read_through(sql: &Sql<'_>, writer: &Writer<'_>) -> Result<bool, Fault> {
     sql.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM run_reads
              WHERE connection = ?1 AND kind = ?2 AND part = ?3 AND run < ?4)

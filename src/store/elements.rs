@@ -1,17 +1,17 @@
 //! Looks at stored elements for the reconcile rules: the merge join, evidence, the `lastEdited` filter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::sqlite::{Fault, text, unreadable};
+use super::changes::Writer;
+use super::sql::{Cell, Columns, Fault, Row, Sql, ToCell as _, unreadable};
 use super::{Store, StoreError};
 use crate::element::{ElementId, Fingerprint, State};
 use crate::kind::KindName;
 use crate::name::ConnectionName;
 use crate::plan::{Plan, Stored};
-use crate::reconcile;
+use crate::reconcile::Planning;
 use crate::snapshot::Snapshot;
 
 impl Store {
@@ -26,14 +26,18 @@ impl Store {
         kind: &KindName,
         snapshot: &Snapshot,
     ) -> Result<Plan, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("compare the {kind} of {connection}"), |sql| {
-            let mut statement = sql.prepare_cached(
+        self.read(format_args!("compare the {kind} of {connection}"), |sql| {
+            let mut planning = Planning::new(snapshot);
+            sql.stream(
                 "SELECT id, fingerprint, state FROM elements
                  WHERE kind = ?1 AND connection = ?2 ORDER BY id",
+                (kind.as_str(), connection.as_str()),
+                |row| {
+                    planning.compare(&stored(row)?);
+                    Ok(())
+                },
             )?;
-            let rows = statement.query_map((kind.as_str(), connection.as_str()), stored)?;
-            Ok(reconcile::plan(rows, snapshot)?)
+            Ok(planning.finish())
         })
     }
 
@@ -47,18 +51,21 @@ impl Store {
         kind: &KindName,
         ids: &[ElementId],
     ) -> Result<BTreeMap<ElementId, Vec<ElementId>>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read where {kind} of {connection} are placed"), |sql| {
-            let mut statement = sql.prepare_cached(
-                "SELECT scorecard_id FROM placements
-                 WHERE kind = ?1 AND connection = ?2 AND id = ?3 ORDER BY scorecard_id",
+        self.read(format_args!("read where {kind} of {connection} are placed"), |sql| {
+            let rows: Vec<_> = ids.iter().map(|id| key(kind.as_str(), connection, *id).to_vec()).collect();
+            let placed = sql.query_rows(
+                "SELECT p.id, p.scorecard_id FROM rows JOIN placements AS p
+                   ON p.kind = rows.kind AND p.connection = rows.connection AND p.id = rows.id
+                 ORDER BY p.id, p.scorecard_id",
+                KEY,
+                &rows,
+                |row| Ok((ElementId(row.get(0)?), ElementId(row.get(1)?))),
             )?;
-            each(ids, |id| {
-                let key = (kind.as_str(), connection.as_str(), id.0);
-                let placed = statement.query_map(key, |row| Ok(ElementId(row.get(0)?)))?;
-                let placed = placed.collect::<rusqlite::Result<Vec<_>>>()?;
-                Ok((!placed.is_empty()).then_some(placed))
-            })
+            let mut found: BTreeMap<ElementId, Vec<ElementId>> = BTreeMap::new();
+            for (id, scorecard) in placed {
+                found.entry(id).or_default().push(scorecard);
+            }
+            Ok(found)
         })
     }
 
@@ -74,8 +81,7 @@ impl Store {
         cursor: &str,
         limit: u32,
     ) -> Result<Vec<ElementId>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read what the {kind} of {connection} must bring back"), |sql| {
+        self.read(format_args!("read what the {kind} of {connection} must bring back"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT id FROM elements AS e
                  WHERE kind = ?1 AND connection = ?2 AND last_edited = ?3 AND state = 'present'
@@ -85,7 +91,7 @@ impl Store {
             )?;
             let key = (kind.as_str(), connection.as_str(), cursor, limit);
             let ids = statement.query_map(key, |row| Ok(ElementId(row.get(0)?)))?;
-            Ok(ids.collect::<Result<_, _>>()?)
+            Ok(ids)
         })
     }
 
@@ -94,46 +100,31 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn present(&self, connection: &ConnectionName) -> Result<u64, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("count the elements of {connection}"), |sql| {
+        self.read(format_args!("count the elements of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT count(*) FROM elements WHERE connection = ?1 AND state = 'present'",
             )?;
-            Ok(statement.query_row([connection.as_str()], |row| row.get(0))?)
+            statement.query_row([connection.as_str()], |row| row.get(0))
         })
     }
 }
 
 /// How many complete pulls of a kind began after `since`.
 pub(super) fn full_pulls_since(
-    sql: &Connection,
+    sql: &Sql<'_>,
     connection: &ConnectionName,
     kind: &KindName,
     since: DateTime<Utc>,
-) -> rusqlite::Result<u64> {
+) -> Result<u64, Fault> {
     sql.prepare_cached(
         "SELECT count(*) FROM run_kinds
          WHERE connection = ?1 AND kind = ?2 AND outcome = 'complete' AND started_at > ?3",
     )?
-    .query_row((connection.as_str(), kind.as_str(), text(since)), |row| row.get(0))
+    .query_row((connection.as_str(), kind.as_str(), since), |row| row.get(0))
 }
 
-/// Looks something up for each id.
-fn each<T>(
-    ids: &[ElementId],
-    mut look: impl FnMut(ElementId) -> Result<Option<T>, Fault>,
-) -> Result<BTreeMap<ElementId, T>, Fault> {
-    let mut found = BTreeMap::new();
-    for &id in ids {
-        if let Some(value) = look(id)? {
-            found.insert(id, value);
-        }
-    }
-    Ok(found)
-}
-
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let word = row.get_ref(2)?.as_str()?;
+fn stored(row: &Row<'_>) -> Result<Stored, Fault> {
+    let word = row.text(2)?;
     Ok(Stored {
         id: ElementId(row.get(0)?),
         fingerprint: Fingerprint::from_bytes(row.get(1)?),
@@ -141,14 +132,27 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     })
 }
 
-/// The stored document of an element.
-pub(super) fn document(
-    sql: &Connection,
-    connection: &ConnectionName,
-    kind: &KindName,
-    id: ElementId,
-) -> rusqlite::Result<Option<String>> {
-    sql.prepare_cached("SELECT doc FROM elements WHERE kind = ?1 AND connection = ?2 AND id = ?3")?
-        .query_row((kind.as_str(), connection.as_str(), id.0), |row| row.get(0))
-        .optional()
+/// The stored documents of a writer's elements, by id; of one that is not stored there is none.
+pub(super) fn documents(
+    sql: &Sql<'_>,
+    writer: &Writer<'_>,
+    ids: &[ElementId],
+) -> Result<HashMap<ElementId, String>, Fault> {
+    let rows: Vec<_> = ids.iter().map(|id| writer.key(*id).to_vec()).collect();
+    let found = sql.query_rows(
+        "SELECT e.id, e.doc FROM rows JOIN elements AS e
+           ON e.kind = rows.kind AND e.connection = rows.connection AND e.id = rows.id",
+        KEY,
+        &rows,
+        |row| Ok((ElementId(row.get(0)?), row.get(1)?)),
+    )?;
+    Ok(found.into_iter().collect())
 }
+
+/// What names an element.
+pub(super) fn key<'a>(kind: &'a str, connection: &'a ConnectionName, id: ElementId) -> [Cell<'a>; 3] {
+    [kind.to_cell(), connection.as_str().to_cell(), Cell::Integer(id.0)]
+}
+
+/// The columns that name an element.
+pub(super) const KEY: Columns<'_> = &[("kind", "text"), ("connection", "text"), ("id", "bigint")];

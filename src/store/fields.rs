@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use rusqlite::Connection;
+use chrono::{DateTime, Utc};
 
+use super::sql::{Fault, Sql};
 use crate::name::ConnectionName;
 use crate::tolerate;
 
@@ -18,26 +19,24 @@ pub(super) struct Known<'a> {
     connection: &'a ConnectionName,
     kind: &'a str,
     part: &'static str,
-    now: &'a str,
+    now: DateTime<Utc>,
     /// Whether a value other than null was seen yet, by field.
     typed: HashMap<String, bool>,
 }
 
 impl<'a> Known<'a> {
     pub(super) fn load(
-        sql: &Connection,
+        sql: &Sql<'_>,
         connection: &'a ConnectionName,
         kind: &'a str,
         part: &'static str,
-        now: &'a str,
-    ) -> rusqlite::Result<Self> {
+        now: DateTime<Utc>,
+    ) -> Result<Self, Fault> {
         let mut statement =
             sql.prepare_cached("SELECT field, json_type FROM fields WHERE connection = ?1 AND kind = ?2")?;
         let typed = statement
-            .query_map((connection.as_str(), kind), |row| {
-                Ok((row.get(0)?, row.get_ref(1)?.as_str()? != "null"))
-            })?
-            .collect::<rusqlite::Result<_>>()?;
+            .query_map((connection.as_str(), kind), |row| Ok((row.get(0)?, row.text(1)? != "null")))?;
+        let typed = typed.into_iter().collect();
         Ok(Self { connection, kind, part, now, typed })
     }
 
@@ -45,10 +44,10 @@ impl<'a> Known<'a> {
     /// people are to be told.
     pub(super) fn note(
         &mut self,
-        sql: &Connection,
+        sql: &Sql<'_>,
         document: &str,
-        is_news: impl Fn() -> rusqlite::Result<bool>,
-    ) -> rusqlite::Result<()> {
+        is_news: impl Fn() -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
         for (field, json_type) in tolerate::fields(document) {
             let count = self.typed.len();
             let is_typed = json_type != "null";

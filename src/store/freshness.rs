@@ -14,21 +14,21 @@ impl Store {
         &self,
         connection: Option<&ConnectionName>,
     ) -> Result<Vec<KindStatus>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read("read how fresh the kinds are", |sql| {
-            let mut statement = sql.prepare_cached(
+        self.read("read how fresh the kinds are", |sql| {
+            let (held, is_end_told) = (sql.array_length("h.ids"), sql.is_true("c.memory", "is_end_told"));
+            let query = format!(
                 "SELECT f.connection, f.kind, f.present, f.complete_as_of, f.changes_as_of, f.details_as_of,
                    f.values_as_of, k.outcome, k.reason,
                    (SELECT count(*) FROM elements AS e WHERE e.kind = f.kind
                       AND e.connection = f.connection AND e.state = 'removed'),
                    (SELECT count(*) FROM missing AS m
                     WHERE m.kind = f.kind AND m.connection = f.connection),
-                   coalesce((SELECT json_array_length(h.ids) FROM held AS h
+                   coalesce((SELECT {held} FROM held AS h
                     WHERE h.kind = f.kind AND h.connection = f.connection), 0),
                    (SELECT count(*) FROM rejected AS j
                     WHERE j.kind = f.kind AND j.connection = f.connection),
-                   coalesce((SELECT json_extract(c.memory, '$.is_end_told') FROM cursors AS c
-                    WHERE c.kind = f.kind AND c.connection = f.connection), 0),
+                   coalesce((SELECT {is_end_told} FROM cursors AS c
+                    WHERE c.kind = f.kind AND c.connection = f.connection), FALSE),
                    (SELECT count(*) FROM elements AS e WHERE e.kind = f.kind
                       AND e.connection = f.connection AND e.state = 'unlisted')
                  FROM freshness AS f JOIN run_kinds AS k ON k.connection = f.connection AND k.kind = f.kind
@@ -37,7 +37,8 @@ impl Store {
                        AND last.outcome <> 'skipped')
                  WHERE ?1 IS NULL OR f.connection = ?1
                  ORDER BY f.connection, k.position",
-            )?;
+            );
+            let mut statement = sql.prepare_cached(&query)?;
             let rows = statement.query_map([connection.map(ConnectionName::as_str)], |row| {
                 Ok(KindStatus {
                     connection: row.get(0)?,
@@ -57,7 +58,7 @@ impl Store {
                     reason: row.get(8)?,
                 })
             })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            Ok(rows)
         })
     }
 }

@@ -121,7 +121,7 @@ impl Store {
         command: &str,
         now: DateTime<Utc>,
     ) -> Result<ConnectionLock, StoreError> {
-        let Self::Sqlite(db) = self;
+        let Self::Sqlite(db) = self else { todo!() };
         db.refuse_removed()?;
         let path = beside(db.path(), &format!("connection-{connection}"));
         let busy = |holder: &str| format!("connection {connection} is in use ({holder})");

@@ -1,9 +1,7 @@
 //! What the store knows of the users' addresses, and when the mapped user was last looked for.
 
 use chrono::{DateTime, Utc};
-use rusqlite::OptionalExtension;
 
-use super::sqlite::{instant, text};
 use super::{Store, StoreError};
 use crate::kind::KindName;
 use crate::name::ConnectionName;
@@ -28,19 +26,15 @@ impl Store {
         connection: &ConnectionName,
         users: &KindName,
     ) -> Result<Vec<String>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the addresses of {connection}"), |sql| {
+        self.read(format_args!("read the addresses of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT doc FROM elements AS e WHERE kind = ?1 AND connection = ?2 AND state = 'present'
                    AND NOT EXISTS (SELECT 1 FROM missing AS m
                      WHERE m.kind = e.kind AND m.connection = e.connection AND m.id = e.id)",
             )?;
-            let mut rows = statement.query((users.as_str(), connection.as_str()))?;
-            let mut addresses = Vec::new();
-            while let Some(row) = rows.next()? {
-                addresses.extend(tolerate::email(row.get_ref(0)?.as_str()?));
-            }
-            Ok(addresses)
+            let key = (users.as_str(), connection.as_str());
+            let addresses = statement.query_map(key, |row| Ok(tolerate::email(row.text(0)?)))?;
+            Ok(addresses.into_iter().flatten().collect())
         })
     }
 
@@ -52,17 +46,15 @@ impl Store {
         &self,
         connection: &ConnectionName,
     ) -> Result<Option<MappedUserLook>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the mapped user of {connection}"), |sql| {
+        self.read(format_args!("read the mapped user of {connection}"), |sql| {
             let look = sql
                 .prepare_cached(
                     "SELECT mapped_user_looked_at, mapped_user_unknown FROM connections
                      WHERE name = ?1 AND mapped_user_looked_at IS NOT NULL",
                 )?
-                .query_row([connection.as_str()], |row| {
-                    Ok(MappedUserLook { at: instant(row.get_ref(0)?.as_str()?)?, unknown: row.get(1)? })
-                })
-                .optional()?;
+                .query_first([connection.as_str()], |row| {
+                    Ok(MappedUserLook { at: row.get(0)?, unknown: row.get(1)? })
+                })?;
             Ok(look)
         })
     }
@@ -76,13 +68,16 @@ impl Store {
         connection: &ConnectionName,
         look: &MappedUserLook,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("remember the look for the mapped user of {connection}"), |sql| {
-            sql.execute(
+        self.write_of(
+            connection,
+            format_args!("remember the look for the mapped user of {connection}"),
+            |sql| {
+                sql.execute(
                 "UPDATE connections SET mapped_user_looked_at = ?2, mapped_user_unknown = ?3 WHERE name = ?1",
-                (connection.as_str(), text(look.at), &look.unknown),
+                (connection.as_str(), look.at, &look.unknown),
             )?;
-            Ok(())
-        })
+                Ok(())
+            },
+        )
     }
 }

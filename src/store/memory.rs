@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::sqlite::{Fault, instant, text, unreadable};
+use super::elements::{KEY, key};
+use super::sql::{Cell, Fault, Sql, ToCell as _, unreadable};
 use super::{HELD_VALUES, KindCommit, Store, StoreError, runs};
 use crate::element::{ElementId, Fingerprint};
 use crate::kind::KindName;
@@ -45,8 +45,7 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<KindMemory, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read what is remembered of {kind} of {connection}"), |sql| {
+        self.read(format_args!("read what is remembered of {kind} of {connection}"), |sql| {
             stored(sql, connection, kind)
         })
     }
@@ -62,8 +61,7 @@ impl Store {
         kind: &KindName,
         memory: &KindMemory,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("keep what is remembered of {kind} of {connection}"), |sql| {
+        self.write_of(connection, format_args!("keep what is remembered of {kind} of {connection}"), |sql| {
             keep(sql, connection, kind, memory)
         })
     }
@@ -77,9 +75,8 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<Vec<Missing>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the missing {kind} of {connection}"), |sql| {
-            Ok(missing(sql, connection, kind)?)
+        self.read(format_args!("read the missing {kind} of {connection}"), |sql| {
+            missing(sql, connection, kind)
         })
     }
 
@@ -92,8 +89,7 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<Option<Held>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the held {kind} of {connection}"), |sql| Ok(held(sql, connection, kind)?))
+        self.read(format_args!("read the held {kind} of {connection}"), |sql| held(sql, connection, kind))
     }
 
     /// Lets the next run remove exactly the set held now, and says which that is; `None`: nothing is
@@ -106,10 +102,9 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<Option<Held>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("release the held {kind} of {connection}"), |sql| {
+        self.write_of(connection, format_args!("release the held {kind} of {connection}"), |sql| {
             sql.execute(
-                "UPDATE held SET is_released = 1 WHERE connection = ?1 AND kind = ?2",
+                "UPDATE held SET is_released = TRUE WHERE connection = ?1 AND kind = ?2",
                 (connection.as_str(), kind.as_str()),
             )?;
             let held = held(sql, connection, kind)?;
@@ -129,9 +124,8 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<Vec<RejectedRow>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the rejected {kind} of {connection}"), |sql| {
-            Ok(rejected(sql, connection, kind)?)
+        self.read(format_args!("read the rejected {kind} of {connection}"), |sql| {
+            rejected(sql, connection, kind)
         })
     }
 
@@ -145,17 +139,15 @@ impl Store {
         kind: &KindName,
         finding: &str,
     ) -> Result<Option<(String, DateTime<Utc>)>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read findings on {kind} of {connection}"), |sql| {
+        self.read(format_args!("read findings on {kind} of {connection}"), |sql| {
             let row = sql
                 .prepare_cached(
                     "SELECT value, found_at FROM findings
                      WHERE connection = ?1 AND kind = ?2 AND finding = ?3",
                 )?
-                .query_row((connection.as_str(), kind.as_str(), finding), |row| {
-                    Ok((row.get(0)?, instant(row.get_ref(1)?.as_str()?)?))
-                })
-                .optional()?;
+                .query_first((connection.as_str(), kind.as_str(), finding), |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })?;
             Ok(row)
         })
     }
@@ -172,14 +164,13 @@ impl Store {
         value: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("keep a finding on {kind} of {connection}"), |sql| {
+        self.write_of(connection, format_args!("keep a finding on {kind} of {connection}"), |sql| {
             sql.execute(
                 "INSERT INTO findings (connection, kind, finding, value, found_at)
                  VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (connection, kind, finding) DO UPDATE SET value = ?4, found_at = ?5
-                 WHERE value <> ?4",
-                (connection.as_str(), kind.as_str(), finding, value, text(now)),
+                 WHERE findings.value <> ?4",
+                (connection.as_str(), kind.as_str(), finding, value, now),
             )?;
             Ok(())
         })
@@ -188,121 +179,119 @@ impl Store {
 
 /// What is remembered of a kind; the default before its first run.
 pub(super) fn stored(
-    sql: &Connection,
+    sql: &Sql<'_>,
     connection: &ConnectionName,
     kind: &KindName,
 ) -> Result<KindMemory, Fault> {
     let text: Option<String> = sql
         .prepare_cached("SELECT memory FROM cursors WHERE connection = ?1 AND kind = ?2")?
-        .query_row((connection.as_str(), kind.as_str()), |row| row.get(0))
-        .optional()?;
+        .query_first((connection.as_str(), kind.as_str()), |row| row.get(0))?;
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default())
 }
 
-fn missing(sql: &Connection, connection: &ConnectionName, kind: &KindName) -> rusqlite::Result<Vec<Missing>> {
+fn missing(sql: &Sql<'_>, connection: &ConnectionName, kind: &KindName) -> Result<Vec<Missing>, Fault> {
     let mut statement = sql.prepare_cached(
         "SELECT id, since, checked_at, checks, answer FROM missing
          WHERE kind = ?1 AND connection = ?2 ORDER BY id",
     )?;
-    let rows = statement.query_map((kind.as_str(), connection.as_str()), |row: &Row<'_>| {
+    let rows = statement.query_map((kind.as_str(), connection.as_str()), |row| {
         Ok(Missing {
             id: ElementId(row.get(0)?),
-            since: instant(row.get_ref(1)?.as_str()?)?,
-            checked_at: row.get_ref(2)?.as_str_or_null()?.map(instant).transpose()?,
+            since: row.get(1)?,
+            checked_at: row.get(2)?,
             checks: row.get(3)?,
             answer: row.get(4)?,
         })
     })?;
-    rows.collect()
+    Ok(rows)
 }
 
 /// The held set of a kind.
 pub(super) fn held(
-    sql: &Connection,
+    sql: &Sql<'_>,
     connection: &ConnectionName,
     kind: &KindName,
-) -> rusqlite::Result<Option<Held>> {
+) -> Result<Option<Held>, Fault> {
     sql.prepare_cached(
         "SELECT digest, ids, since, is_released FROM held WHERE connection = ?1 AND kind = ?2",
     )?
-    .query_row((connection.as_str(), kind.as_str()), |row| {
-        let ids = serde_json::from_str(row.get_ref(1)?.as_str()?)
+    .query_first((connection.as_str(), kind.as_str()), |row| {
+        let ids = serde_json::from_str(row.text(1)?)
             .map_err(|error| unreadable(format!("the held ids: {error}")))?;
-        Ok(Held {
-            digest: row.get(0)?,
-            ids,
-            since: instant(row.get_ref(2)?.as_str()?)?,
-            is_released: row.get(3)?,
-        })
+        Ok(Held { digest: row.get(0)?, ids, since: row.get(2)?, is_released: row.get(3)? })
     })
-    .optional()
 }
 
-fn rejected(
-    sql: &Connection,
-    connection: &ConnectionName,
-    kind: &KindName,
-) -> rusqlite::Result<Vec<RejectedRow>> {
+fn rejected(sql: &Sql<'_>, connection: &ConnectionName, kind: &KindName) -> Result<Vec<RejectedRow>, Fault> {
     let mut statement = sql.prepare_cached(
         "SELECT reason, keys, digest, full_runs FROM rejected
          WHERE connection = ?1 AND kind = ?2 ORDER BY reason, keys, digest",
     )?;
     let rows = statement.query_map((connection.as_str(), kind.as_str()), |row| {
-        let keys = serde_json::from_str(row.get_ref(1)?.as_str()?)
+        let keys = serde_json::from_str(row.text(1)?)
             .map_err(|error| unreadable(format!("keys of a rejected row: {error}")))?;
         let digest = Fingerprint::from_bytes(row.get(2)?);
         Ok(RejectedRow { row: Rejected { reason: row.get(0)?, keys, digest }, full_runs: row.get(3)? })
     })?;
-    rows.collect()
+    Ok(rows)
 }
 
 /// Keeps what is remembered of a kind, if it differs.
 pub(super) fn keep(
-    sql: &Connection,
+    sql: &Sql<'_>,
     connection: &ConnectionName,
     kind: &KindName,
     memory: &KindMemory,
 ) -> Result<(), Fault> {
     sql.prepare_cached(
         "INSERT INTO cursors (connection, kind, memory) VALUES (?1, ?2, ?3)
-         ON CONFLICT (connection, kind) DO UPDATE SET memory = ?3 WHERE memory <> ?3",
+         ON CONFLICT (connection, kind) DO UPDATE SET memory = ?3 WHERE cursors.memory <> ?3",
     )?
     .execute((connection.as_str(), kind.as_str(), serde_json::to_string(memory)?))?;
     Ok(())
 }
 
 /// Takes listed and removed elements out of question, and keeps what is known of the others.
-pub(super) fn keep_missing(sql: &Connection, commit: &KindCommit<'_>) -> rusqlite::Result<()> {
+pub(super) fn keep_missing(sql: &Sql<'_>, commit: &KindCommit<'_>) -> Result<(), Fault> {
     let KindCommit { connection, kind, snapshot, verdicts, .. } = commit;
     let before = missing(sql, connection, &kind.name)?;
-    let mut delete =
-        sql.prepare_cached("DELETE FROM missing WHERE kind = ?1 AND connection = ?2 AND id = ?3")?;
     let removed: BTreeSet<_> = verdicts.removals.iter().map(|removal| removal.id).collect();
-    for old in &before {
-        if snapshot.contains(old.id) || removed.contains(&old.id) {
-            delete.execute((kind.name.as_str(), connection.as_str(), old.id.0))?;
-        }
-    }
-    let mut upsert = sql.prepare_cached(
-        "INSERT OR REPLACE INTO missing (connection, kind, id, since, checked_at, checks, answer)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    let is_settled = |old: &&Missing| snapshot.contains(old.id) || removed.contains(&old.id);
+    let key = |id| key(kind.name.as_str(), connection, id);
+    let settled: Vec<_> = before.iter().filter(is_settled).map(|old| key(old.id).to_vec()).collect();
+    sql.execute_rows(
+        "DELETE FROM missing WHERE EXISTS (SELECT 1 FROM rows WHERE rows.kind = missing.kind
+           AND rows.connection = missing.connection AND rows.id = missing.id)",
+        KEY,
+        &settled,
     )?;
     let held = held_for_the_first_time(commit, &before);
-    for new in verdicts.undecided.iter().chain(&held) {
+    let is_known = |new: &&Missing| {
         let old = before.binary_search_by_key(&new.id, |old| old.id).ok();
-        if old.is_some_and(|index| before[index] == *new) {
-            continue;
-        }
-        upsert.execute((
-            connection.as_str(),
-            kind.name.as_str(),
-            new.id.0,
-            text(new.since),
-            new.checked_at.map(text),
-            new.checks,
-            &new.answer,
-        ))?;
-    }
+        old.is_some_and(|index| before[index] == **new)
+    };
+    let news = verdicts.undecided.iter().chain(&held).filter(|new| !is_known(new));
+    let row = |new: &Missing| {
+        let Missing { id, since, checked_at, checks, answer } = new;
+        let cells = [since.to_cell(), checked_at.to_cell(), checks.to_cell(), answer.to_cell()];
+        key(*id).into_iter().chain(cells).map(Cell::into_owned).collect()
+    };
+    sql.execute_rows(
+        "INSERT INTO missing (kind, connection, id, since, checked_at, checks, answer)
+         SELECT kind, connection, id, since, checked_at, checks, answer FROM rows WHERE TRUE
+         ON CONFLICT (kind, connection, id) DO UPDATE SET since = excluded.since,
+           checked_at = excluded.checked_at, checks = excluded.checks, answer = excluded.answer",
+        &[
+            ("kind", "text"),
+            ("connection", "text"),
+            ("id", "bigint"),
+            ("since", "timestamptz"),
+            ("checked_at", "timestamptz"),
+            ("checks", "bigint"),
+            ("answer", "text"),
+        ],
+        &news.map(row).collect::<Vec<_>>(),
+    )?;
     Ok(())
 }
 
@@ -319,7 +308,7 @@ fn held_for_the_first_time(commit: &KindCommit<'_>, before: &[Missing]) -> Vec<M
 
 /// Makes `held` the held set of a kind. A release that a person gave meanwhile to the same set stands.
 pub(super) fn keep_held(
-    sql: &Connection,
+    sql: &Sql<'_>,
     connection: &ConnectionName,
     kind: &KindName,
     held: Option<&Held>,
@@ -334,14 +323,14 @@ pub(super) fn keep_held(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (connection, kind) DO UPDATE
          SET digest = ?3, ids = ?4, since = ?5, is_released = ?6
-         WHERE digest <> ?3 OR (is_released < ?6)",
+         WHERE held.digest <> ?3 OR held.is_released < ?6",
     )?
     .execute((
         key.0,
         key.1,
         &held.digest,
         serde_json::to_string(&held.ids)?,
-        text(held.since),
+        held.since,
         held.is_released,
     ))?;
     Ok(())
@@ -349,7 +338,7 @@ pub(super) fn keep_held(
 
 /// Replaces the rejected rows of a kind, counting the full runs each was seen in; gives those that were
 /// not kept before.
-pub(super) fn keep_rejected(sql: &Connection, commit: &KindCommit<'_>) -> Result<Vec<Rejected>, Fault> {
+pub(super) fn keep_rejected(sql: &Sql<'_>, commit: &KindCommit<'_>) -> Result<Vec<Rejected>, Fault> {
     let KindCommit { connection, kind, snapshot, rejected: now, .. } = commit;
     let before = rejected(sql, connection, &kind.name)?;
     let is_full = snapshot.extent != Extent::Incremental;
@@ -362,7 +351,8 @@ pub(super) fn keep_rejected(sql: &Connection, commit: &KindCommit<'_>) -> Result
     let mut upsert = sql.prepare_cached(
         "INSERT INTO rejected (connection, kind, digest, reason, keys, full_runs, first_seen_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-         ON CONFLICT (connection, kind, digest) DO UPDATE SET full_runs = ?6 WHERE full_runs <> ?6",
+         ON CONFLICT (connection, kind, digest) DO UPDATE SET full_runs = ?6
+         WHERE rejected.full_runs <> ?6",
     )?;
     for row in *now {
         let old = before.iter().find(|old| old.row.digest == row.digest);
@@ -374,7 +364,7 @@ pub(super) fn keep_rejected(sql: &Connection, commit: &KindCommit<'_>) -> Result
             &row.reason,
             serde_json::to_string(&row.keys)?,
             full_runs.min(STANDING_RUNS),
-            text(commit.now),
+            commit.now,
         ))?;
     }
     let is_new = |row: &&Rejected| before.iter().all(|old| old.row.digest != row.digest);

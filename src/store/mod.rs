@@ -12,6 +12,7 @@ mod columns;
 mod commit;
 mod deliveries;
 mod details;
+mod documents;
 mod elements;
 mod fields;
 mod freshness;
@@ -21,11 +22,14 @@ mod mapped_user;
 mod memory;
 mod news;
 mod owner;
+mod placements;
+mod postgres;
 mod prune;
 mod publish;
 mod reads;
 mod runs;
 mod schema;
+mod sql;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -35,6 +39,7 @@ mod visibility;
 mod volatile;
 mod warnings;
 
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,6 +52,7 @@ use crate::plan::{Held, Plan, Verdicts};
 use crate::run::{KindRun, RunId};
 use crate::snapshot::{Rejected, Snapshot};
 use crate::spool::Spool;
+use sql::{Fault, Sql};
 
 pub use ages::KindAge;
 pub use commit::Committed;
@@ -56,6 +62,7 @@ pub use lock::{ConnectionLock, DaemonLock, Pulse};
 pub use mapped_user::MappedUserLook;
 pub use memory::RejectedRow;
 pub use news::NewField;
+pub use postgres::Postgres;
 pub use publish::{Copy, keep_reason};
 pub use reads::ReadState;
 pub use sqlite::{Sqlite, folder_of};
@@ -119,6 +126,8 @@ pub struct KindCommit<'a> {
 pub enum Store {
     /// One SQLite file on this machine.
     Sqlite(Arc<Sqlite>),
+    /// A PostgreSQL database, shared with others.
+    Postgres(Arc<Postgres>),
 }
 
 impl Store {
@@ -144,8 +153,10 @@ impl Store {
     /// What the store takes on the disk, its write-ahead log included; 0 where that cannot be told.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let Self::Sqlite(db) = self;
-        db.bytes()
+        match self {
+            Self::Sqlite(db) => db.bytes(),
+            Self::Postgres(db) => db.bytes(),
+        }
     }
 
     /// Makes a write and takes it back.
@@ -153,8 +164,10 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn write_probe(&self) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write_probe()
+        match self {
+            Self::Sqlite(db) => db.write_probe(),
+            Self::Postgres(db) => db.write_probe(),
+        }
     }
 
     /// Asks the store whether it can be read, and whether there is room to write. Cheap, and does not wait
@@ -163,16 +176,60 @@ impl Store {
     /// # Errors
     /// It cannot, or there is none.
     pub async fn answers(&self) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.answers()
+        match self {
+            Self::Sqlite(db) => db.answers(),
+            Self::Postgres(db) => db.answers(),
+        }
     }
 
-    /// What is wrong with the file, one line a fault; empty when it is sound.
+    /// What is wrong with the file, one line a fault; empty when it is sound. A server looks after its
+    /// files itself.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.quick_check()
+        match self {
+            Self::Sqlite(db) => db.quick_check(),
+            Self::Postgres(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Reads in one transaction, so that several statements see one state.
+    fn read<T>(
+        &self,
+        doing: impl Display,
+        mut work: impl FnMut(&Sql<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite(db) => db.read(doing, |sql| work(&Sql::Sqlite(sql))),
+            Self::Postgres(db) => db.read(doing, |sql| work(&Sql::Postgres(sql))),
+        }
+    }
+
+    /// Writes in one transaction: all of it or nothing. Where others write at the same time, `work` may be
+    /// done again from its start.
+    fn write<T>(
+        &self,
+        doing: impl Display,
+        mut work: impl FnMut(&Sql<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite(db) => db.write(doing, |sql| work(&Sql::Sqlite(sql))),
+            Self::Postgres(db) => db.write(doing, |sql| work(&Sql::Postgres(sql))),
+        }
+    }
+
+    /// As [`Store::write`], for a connection: what a process that lost the connection's lease writes is
+    /// refused.
+    fn write_of<T>(
+        &self,
+        connection: &ConnectionName,
+        doing: impl Display,
+        mut work: impl FnMut(&Sql<'_>) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        match self {
+            Self::Sqlite(_) => self.write(doing, work),
+            Self::Postgres(db) => db.write_of(connection, doing, |sql| work(&Sql::Postgres(sql))),
+        }
     }
 }

@@ -27,17 +27,16 @@ impl Store {
         &self,
         connection: &ConnectionName,
     ) -> Result<BTreeMap<KindName, Vec<NewField>>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read new fields of {connection}"), |sql| {
+        self.read(format_args!("read new fields of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT kind, field, column_name FROM fields
                  WHERE connection = ?1 AND is_news ORDER BY kind, field",
             )?;
-            let mut rows = statement.query([connection.as_str()])?;
+            let rows = statement.query_map([connection.as_str()], |row| {
+                Ok((KindName::new(row.text(0)?), NewField { field: row.get(1)?, column: row.get(2)? }))
+            })?;
             let mut fields: BTreeMap<KindName, Vec<NewField>> = BTreeMap::new();
-            while let Some(row) = rows.next()? {
-                let kind = KindName::new(row.get_ref(0)?.as_str()?);
-                let field = NewField { field: row.get(1)?, column: row.get(2)? };
+            for (kind, field) in rows {
                 fields.entry(kind).or_default().push(field);
             }
             Ok(fields)
@@ -54,13 +53,12 @@ impl Store {
         told: &[Warning],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("raise new fields of {connection}"), |sql| {
+        self.write_of(connection, format_args!("raise new fields of {connection}"), |sql| {
             for warning in told {
                 warnings::raise(sql, warning, now)?;
             }
             sql.execute(
-                "UPDATE fields SET is_news = 0 WHERE connection = ?1 AND is_news",
+                "UPDATE fields SET is_news = FALSE WHERE connection = ?1 AND is_news",
                 [connection.as_str()],
             )?;
             Ok(())

@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::sqlite::text;
 use super::{Store, StoreError};
 
 /// Rows in one transaction.
-const BATCH: u32 = 1000;
+const BATCH: u64 = 1000;
 
 impl Store {
     /// Forgets change rows and resolved warnings from before `history_keep`, and run records and deliveries
@@ -78,14 +77,12 @@ impl Store {
     }
 
     async fn prune_by(&self, delete: &str, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        let Self::Sqlite(db) = self;
         let mut total = 0;
         loop {
-            let count = db.write("forget old history", |sql| {
-                Ok(sql.prepare_cached(delete)?.execute((text(before), BATCH))?)
-            })?;
-            total += count as u64;
-            if count < BATCH as usize {
+            let count =
+                self.write("forget old history", |sql| sql.prepare_cached(delete)?.execute((before, BATCH)))?;
+            total += count;
+            if count < BATCH {
                 return Ok(total);
             }
         }

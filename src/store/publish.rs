@@ -11,7 +11,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::owner::hand_over;
 use super::schema::APPLICATION_ID;
-use super::sqlite::{Fault, blocking, folder_of, reader};
+use super::sql::Fault;
+use super::sqlite::{blocking, folder_of, reader};
 use super::{Store, StoreError, lock};
 
 /// What a copy takes besides the pages of the store: its journal while it is made fit for readers.
@@ -34,18 +35,19 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn last_change(&self) -> Result<i64, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read("read the last change", |sql| Ok(last_change(sql)?))
+        self.read("read the last change", |sql| {
+            sql.prepare_cached(LAST_CHANGE)?.query_row((), |row| row.get(0))
+        })
     }
 
     /// Puts a copy of the store at `to`, without what is of no use to readers: marks of keys, and messages
-    /// on their way. `None`: another process is at it.
+    /// on their way. `None`: another process is at it, or the store is no file.
     ///
     /// # Errors
     /// There is no room, the folder cannot be written, or what lies at `to` is the store itself or no copy: it
     /// stays as it is.
     pub async fn publish(&self, to: &Path, now: DateTime<Utc>) -> Result<Option<Copy>, StoreError> {
-        let Self::Sqlite(db) = self;
+        let Self::Sqlite(db) = self else { return Ok(None) };
         db.refuse_removed()?;
         db.refuse_itself(to)?;
         let path = lock::beside(db.path(), "publish");
@@ -146,10 +148,11 @@ fn make_fit_for_readers(draft: &Path) -> rusqlite::Result<i64> {
     last_change(&sql)
 }
 
+/// Numbers are given once: also what was forgotten since was counted.
+const LAST_CHANGE: &str = "SELECT last FROM sequences WHERE name = 'changes'";
+
 fn last_change(sql: &Connection) -> rusqlite::Result<i64> {
-    sql.query_row("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'changes'", [], |row| {
-        row.get(0)
-    })
+    sql.query_row(LAST_CHANGE, [], |row| row.get(0))
 }
 
 /// Half a copy on a full disk would stop the store beside it too.

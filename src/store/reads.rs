@@ -2,10 +2,10 @@
 //! goes on. All of it stands in the run records.
 
 use chrono::{DateTime, Utc};
-use rusqlite::OptionalExtension;
 
 use super::details::Part;
-use super::sqlite::{instant, text};
+use super::elements::key;
+use super::sql::{Cell, Fault, Sql, ToCell as _};
 use super::{Store, StoreError};
 use crate::element::ElementId;
 use crate::kind::KindName;
@@ -41,8 +41,7 @@ impl Store {
         kind: &KindName,
         part: Part,
     ) -> Result<Vec<ReadState>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read which {kind} of {connection} were read"), |sql| {
+        self.read(format_args!("read which {kind} of {connection} were read"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT e.id, e.changed_run, r.run, r.read_at IS NOT NULL, u.run
                  FROM elements AS e
@@ -54,7 +53,7 @@ impl Store {
             )?;
             let key = (kind.as_str(), connection.as_str(), part.as_str(), unclear(part));
             let states = statement.query_map(key, |row| {
-                let run = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(RunId));
+                let run = |column| Ok::<_, Fault>(row.get::<Option<i64>>(column)?.map(RunId));
                 Ok(ReadState {
                     id: ElementId(row.get(0)?),
                     changed: RunId(row.get(1)?),
@@ -63,7 +62,7 @@ impl Store {
                     unclear: run(4)?,
                 })
             })?;
-            Ok(states.collect::<Result<_, _>>()?)
+            Ok(states)
         })
     }
 
@@ -78,15 +77,14 @@ impl Store {
         run: RunId,
         nth: u32,
     ) -> Result<Option<RunId>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the full runs of {connection}"), |sql| {
+        self.read(format_args!("read the full runs of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT id FROM runs
                  WHERE connection = ?1 AND mode = 'full' AND (id = ?2 OR outcome IN ('ok', 'partial'))
                  ORDER BY id DESC LIMIT 1 OFFSET ?3",
             )?;
             let key = (connection.as_str(), run.0, nth.saturating_sub(1));
-            Ok(statement.query_row(key, |row| Ok(RunId(row.get(0)?))).optional()?)
+            statement.query_first(key, |row| Ok(RunId(row.get(0)?)))
         })
     }
 
@@ -99,14 +97,11 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read when {kind} of {connection} were compared"), |sql| {
+        self.read(format_args!("read when {kind} of {connection} were compared"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT max(read_at) FROM run_reads WHERE connection = ?1 AND kind = ?2 AND part = ?3",
             )?;
-            let at: Option<String> =
-                statement.query_row((connection.as_str(), kind.as_str(), PROBE), |row| row.get(0))?;
-            Ok(at.as_deref().map(instant).transpose()?)
+            statement.query_row((connection.as_str(), kind.as_str(), PROBE), |row| row.get(0))
         })
     }
 
@@ -120,8 +115,7 @@ impl Store {
         kind: &KindName,
         limit: u32,
     ) -> Result<Vec<(ElementId, String)>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("choose {kind} of {connection} to compare"), |sql| {
+        self.read(format_args!("choose {kind} of {connection} to compare"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT e.id, e.doc FROM elements AS e LEFT JOIN run_reads AS r
                    ON r.connection = e.connection AND r.kind = e.kind AND r.part = ?3 AND r.id = e.id
@@ -131,7 +125,7 @@ impl Store {
             let rows = statement.query_map((kind.as_str(), connection.as_str(), PROBE, limit), |row| {
                 Ok((ElementId(row.get(0)?), row.get(1)?))
             })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            Ok(rows)
         })
     }
 
@@ -175,16 +169,12 @@ impl Store {
         ids: &[ElementId],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("record single reads of {kind} of {connection}"), |sql| {
-            let mut upsert = sql.prepare_cached(
-                "INSERT OR REPLACE INTO run_reads (connection, kind, part, id, run, read_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?;
-            for id in ids {
-                upsert.execute((connection.as_str(), kind.as_str(), part, id.0, run.0, text(now)))?;
-            }
-            Ok(())
+        self.write_of(connection, format_args!("record single reads of {kind} of {connection}"), |sql| {
+            let row = |id: &ElementId| {
+                let tail = [part.to_cell(), Cell::Integer(run.0), now.to_cell()];
+                key(kind.as_str(), connection, *id).into_iter().chain(tail).collect()
+            };
+            note(sql, &ids.iter().map(row).collect::<Vec<_>>())
         })
     }
 
@@ -200,8 +190,7 @@ impl Store {
         requests: u64,
         reason: Option<&str>,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("record the single reads of {kind}"), |sql| {
+        self.write(format_args!("record the single reads of {kind}"), |sql| {
             sql.execute(
                 "UPDATE run_kinds SET requests = requests + ?3,
                    reason = CASE WHEN ?4 IS NULL THEN reason ELSE coalesce(reason || '; ', '') || ?4 END
@@ -223,15 +212,35 @@ impl Store {
         kind: &KindName,
         id: ElementId,
     ) -> Result<Option<String>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read when {kind} {id} of {connection} was edited"), |sql| {
+        self.read(format_args!("read when {kind} {id} of {connection} was edited"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT last_edited FROM elements WHERE kind = ?1 AND connection = ?2 AND id = ?3",
             )?;
             let key = (kind.as_str(), connection.as_str(), id.0);
-            Ok(statement.query_row(key, |row| row.get(0)).optional()?.flatten())
+            Ok(statement.query_first(key, |row| row.get(0))?.flatten())
         })
     }
+}
+
+/// Notes which run last asked for elements, and when they were read, where that is told. Each row: kind,
+/// connection, id, part, run, instant.
+pub(super) fn note(sql: &Sql<'_>, rows: &[Vec<Cell<'_>>]) -> Result<(), Fault> {
+    sql.execute_rows(
+        "INSERT INTO run_reads (kind, connection, id, part, run, read_at)
+         SELECT kind, connection, id, part, run, read_at FROM rows WHERE TRUE
+         ON CONFLICT (connection, kind, part, id) DO UPDATE
+         SET run = excluded.run, read_at = coalesce(excluded.read_at, run_reads.read_at)",
+        &[
+            ("kind", "text"),
+            ("connection", "text"),
+            ("id", "bigint"),
+            ("part", "text"),
+            ("run", "bigint"),
+            ("read_at", "timestamptz"),
+        ],
+        rows,
+    )?;
+    Ok(())
 }
 
 /// The part of `run_reads` that keeps who gave no clear answer: never taken for a read.

@@ -2,9 +2,8 @@
 //! that every run writes.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::sqlite::{Fault, instant, text, unreadable};
+use super::sql::{Fault, Row, Sql, ToCell, unreadable};
 use super::{Store, StoreError, memory};
 use crate::kind::KindName;
 use crate::memory::KindMemory;
@@ -22,13 +21,11 @@ impl Store {
         mode: Mode,
         now: DateTime<Utc>,
     ) -> Result<RunId, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("begin a run of {connection}"), |sql| {
-            sql.execute(
-                "INSERT INTO runs (connection, mode, started_at) VALUES (?1, ?2, ?3)",
-                (connection.as_str(), mode.as_str(), text(now)),
-            )?;
-            Ok(RunId(sql.last_insert_rowid()))
+        self.write_of(connection, format_args!("begin a run of {connection}"), |sql| {
+            sql.prepare_cached(
+                "INSERT INTO runs (connection, mode, started_at) VALUES (?1, ?2, ?3) RETURNING id",
+            )?
+            .query_row((connection.as_str(), mode.as_str(), now), |row| Ok(RunId(row.get(0)?)))
         })
     }
 
@@ -44,12 +41,11 @@ impl Store {
         kind_run: &KindRun,
         memory: Option<&KindMemory>,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("record the {} of {connection}", kind_run.kind), |sql| {
+        self.write_of(connection, format_args!("record the {} of {connection}", kind_run.kind), |sql| {
             if let Some(memory) = memory {
                 memory::keep(sql, connection, &kind_run.kind, memory)?;
             }
-            Ok(record_kind(sql, run, connection, kind_run, &kind_run.counts)?)
+            record_kind(sql, run, connection, kind_run, &kind_run.counts)
         })
     }
 
@@ -66,17 +62,16 @@ impl Store {
         counts: &Counts,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("end run {run}"), |sql| {
+        self.write(format_args!("end run {run}"), |sql| {
             sql.execute(
                 "UPDATE runs SET finished_at = ?2, outcome = ?3, reason = ?4, needs_full = needs_full OR ?5
                  WHERE id = ?1",
-                (run.0, text(now), outcome.as_str(), reason, needs_full),
+                (run.0, now, outcome.as_str(), reason, needs_full),
             )?;
             sql.execute(
                 "UPDATE runs SET inserted = ?2, updated = ?3, restored = ?4, removed = ?5, unchanged = ?6,
                    held = ?7, missing = ?8, rejected = ?9, requests = ?10 WHERE id = ?1",
-                rusqlite::params_from_iter(std::iter::once(run.0.cast_unsigned()).chain(numbers(counts))),
+                &[&[run.0.cast_unsigned()], numbers(counts).as_slice()].concat()[..],
             )?;
             Ok(())
         })
@@ -91,8 +86,7 @@ impl Store {
         connection: &ConnectionName,
         mode: Option<Mode>,
     ) -> Result<Option<Run>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the last run of {connection}"), |sql| {
+        self.read(format_args!("read the last run of {connection}"), |sql| {
             last(sql, "finished_at IS NOT NULL AND (?2 IS NULL OR mode = ?2)", connection, mode)
         })
     }
@@ -102,8 +96,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn last_success(&self, connection: &ConnectionName) -> Result<Option<Run>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the last run of {connection}"), |sql| {
+        self.read(format_args!("read the last run of {connection}"), |sql| {
             last(sql, "outcome IN ('ok', 'partial') AND (?2 IS NULL OR mode = ?2)", connection, None)
         })
     }
@@ -117,14 +110,12 @@ impl Store {
         connection: &ConnectionName,
         before: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the last run of {connection}"), |sql| {
+        self.read(format_args!("read the last run of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT finished_at FROM runs WHERE connection = ?1 AND outcome IN ('ok', 'partial')
                    AND started_at < ?2 ORDER BY id DESC LIMIT 1",
             )?;
-            let ended = |row: &Row<'_>| instant(row.get_ref(0)?.as_str()?);
-            Ok(statement.query_row((connection.as_str(), text(before)), ended).optional()?)
+            statement.query_first((connection.as_str(), before), |row| row.get(0))
         })
     }
 
@@ -134,8 +125,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn last_full_success(&self, connection: &ConnectionName) -> Result<Option<Run>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read the last full run of {connection}"), |sql| {
+        self.read(format_args!("read the last full run of {connection}"), |sql| {
             let condition = "outcome IN ('ok', 'partial') AND mode = ?2";
             let Some(run) = last(sql, condition, connection, Some(Mode::Full))? else { return Ok(None) };
             let mut asked = sql.prepare_cached(
@@ -148,9 +138,9 @@ impl Store {
 }
 
 /// Asks for a full run after the last one, also when that is still under way.
-pub(super) fn ask_for_full(sql: &Connection, connection: &ConnectionName) -> rusqlite::Result<()> {
+pub(super) fn ask_for_full(sql: &Sql<'_>, connection: &ConnectionName) -> Result<(), Fault> {
     sql.execute(
-        "UPDATE runs SET needs_full = 1 WHERE id = (SELECT max(id) FROM runs WHERE connection = ?1)",
+        "UPDATE runs SET needs_full = TRUE WHERE id = (SELECT max(id) FROM runs WHERE connection = ?1)",
         [connection.as_str()],
     )?;
     Ok(())
@@ -159,32 +149,31 @@ pub(super) fn ask_for_full(sql: &Connection, connection: &ConnectionName) -> rus
 /// Writes a kind's part of a run record and adds it to the run's counts. A kind that is pulled twice in
 /// one run has one record: its changes add up, the rest is the last pull's.
 pub(super) fn record_kind(
-    sql: &Connection,
+    sql: &Sql<'_>,
     run: RunId,
     connection: &ConnectionName,
     kind_run: &KindRun,
     counts: &Counts,
-) -> rusqlite::Result<()> {
-    let values: [&dyn rusqlite::ToSql; 6] = [
-        &run.0,
-        &connection.as_str(),
-        &kind_run.kind.as_str(),
-        &kind_run.outcome.as_str(),
-        &kind_run.reason,
-        &text(kind_run.started_at),
+) -> Result<(), Fault> {
+    let values = [
+        run.0.to_cell(),
+        connection.as_str().to_cell(),
+        kind_run.kind.as_str().to_cell(),
+        kind_run.outcome.as_str().to_cell(),
+        kind_run.reason.to_cell(),
+        kind_run.started_at.to_cell(),
     ];
     let numbers = numbers(counts);
-    let counts = numbers.iter().map(|number| number as &dyn rusqlite::ToSql);
-    let values: Vec<_> = values.into_iter().chain(counts).collect();
+    let values: Vec<_> = values.into_iter().chain(numbers.iter().map(ToCell::to_cell)).collect();
     sql.prepare_cached(
         "INSERT INTO run_kinds (position, run, connection, kind, outcome, reason, started_at,
            inserted, updated, restored, removed, unchanged, held, missing, rejected, requests)
          VALUES ((SELECT count(*) FROM run_kinds WHERE run = ?1), ?1, ?2, ?3, ?4, ?5, ?6,
            ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
          ON CONFLICT (run, kind) DO UPDATE SET outcome = ?4, reason = ?5, started_at = ?6,
-           inserted = inserted + ?7, updated = updated + ?8, restored = restored + ?9,
-           removed = removed + ?10, unchanged = ?11, held = ?12, missing = ?13, rejected = ?14,
-           requests = requests + ?15",
+           inserted = run_kinds.inserted + ?7, updated = run_kinds.updated + ?8,
+           restored = run_kinds.restored + ?9, removed = run_kinds.removed + ?10, unchanged = ?11,
+           held = ?12, missing = ?13, rejected = ?14, requests = run_kinds.requests + ?15",
     )?
     .execute(values.as_slice())?;
     sql.prepare_cached(
@@ -205,7 +194,7 @@ fn numbers(counts: &Counts) -> [u64; 9] {
 }
 
 /// Reads the counts that stand in nine columns from `first` on.
-pub(super) fn counts(row: &Row<'_>, first: usize) -> rusqlite::Result<Counts> {
+pub(super) fn counts(row: &Row<'_>, first: usize) -> Result<Counts, Fault> {
     Ok(Counts {
         inserted: row.get(first)?,
         updated: row.get(first + 1)?,
@@ -220,14 +209,14 @@ pub(super) fn counts(row: &Row<'_>, first: usize) -> rusqlite::Result<Counts> {
 }
 
 /// A word of an enum that is stored as serde spells it.
-pub(super) fn word<T: serde::de::DeserializeOwned>(word: &str) -> rusqlite::Result<T> {
+pub(super) fn word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, Fault> {
     serde_json::from_value(word.into()).map_err(|error| unreadable(error.to_string()))
 }
 
 const COUNTS: &str = "inserted, updated, restored, removed, unchanged, held, missing, rejected, requests";
 
 fn last(
-    sql: &Connection,
+    sql: &Sql<'_>,
     condition: &str,
     connection: &ConnectionName,
     mode: Option<Mode>,
@@ -236,39 +225,37 @@ fn last(
         "SELECT id, mode, started_at, finished_at, outcome, reason, needs_full, {COUNTS} FROM runs
          WHERE connection = ?1 AND {condition} ORDER BY id DESC LIMIT 1"
     ))?;
-    let run = statement
-        .query_row((connection.as_str(), mode.map(Mode::as_str)), |row| {
-            Ok(Run {
-                id: RunId(row.get(0)?),
-                connection: connection.clone(),
-                mode: word(row.get_ref(1)?.as_str()?)?,
-                started_at: instant(row.get_ref(2)?.as_str()?)?,
-                finished_at: row.get_ref(3)?.as_str_or_null()?.map(instant).transpose()?,
-                outcome: row.get_ref(4)?.as_str_or_null()?.map(word).transpose()?,
-                reason: row.get(5)?,
-                needs_full: row.get(6)?,
-                counts: counts(row, 7)?,
-                kinds: Vec::new(),
-            })
+    let run = statement.query_first((connection.as_str(), mode.map(Mode::as_str)), |row| {
+        Ok(Run {
+            id: RunId(row.get(0)?),
+            connection: connection.clone(),
+            mode: word(row.text(1)?)?,
+            started_at: row.get(2)?,
+            finished_at: row.get(3)?,
+            outcome: row.text_or_null(4)?.map(word).transpose()?,
+            reason: row.get(5)?,
+            needs_full: row.get(6)?,
+            counts: counts(row, 7)?,
+            kinds: Vec::new(),
         })
-        .optional()?;
+    })?;
     let Some(mut run) = run else { return Ok(None) };
     run.kinds = kinds(sql, run.id)?;
     Ok(Some(run))
 }
 
-fn kinds(sql: &Connection, run: RunId) -> rusqlite::Result<Vec<KindRun>> {
+fn kinds(sql: &Sql<'_>, run: RunId) -> Result<Vec<KindRun>, Fault> {
     let mut statement = sql.prepare_cached(&format!(
         "SELECT kind, outcome, reason, started_at, {COUNTS} FROM run_kinds WHERE run = ?1 ORDER BY position"
     ))?;
     let rows = statement.query_map([run.0], |row| {
         Ok(KindRun {
-            kind: KindName::new(row.get_ref(0)?.as_str()?),
-            outcome: word::<KindOutcome>(row.get_ref(1)?.as_str()?)?,
+            kind: KindName::new(row.text(0)?),
+            outcome: word::<KindOutcome>(row.text(1)?)?,
             reason: row.get(2)?,
-            started_at: instant(row.get_ref(3)?.as_str()?)?,
+            started_at: row.get(3)?,
             counts: counts(row, 4)?,
         })
     })?;
-    rows.collect()
+    Ok(rows)
 }

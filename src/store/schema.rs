@@ -6,13 +6,13 @@
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::sqlite::text;
+use super::sql::ToCell as _;
 
 /// Marks a file as ours ("CPSy").
 pub(super) const APPLICATION_ID: i32 = 0x4350_5379;
 
 /// What leads from each version to the next; the version is `user_version`.
-const STEPS: [&str; 2] = [FIRST, SECOND];
+const STEPS: [&str; 3] = [FIRST, SECOND, THIRD];
 
 /// The version this program reads and writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful of steps")]
@@ -30,7 +30,7 @@ pub(super) fn migrate(sql: &mut Connection, from: i32, now: DateTime<Utc>) -> ru
         transaction.execute_batch(step)?;
         transaction.execute(
             "INSERT INTO migrations (version, program, applied_at) VALUES (?1, ?2, ?3)",
-            (version, env!("CARGO_PKG_VERSION"), text(now)),
+            (version, env!("CARGO_PKG_VERSION"), now.to_cell()),
         )?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", version)?;
@@ -336,4 +336,15 @@ ALTER TABLE connections ADD COLUMN mapped_user_unknown TEXT;
 
 -- Whether people are still to be told that a field was discovered.
 ALTER TABLE fields ADD COLUMN is_news INTEGER NOT NULL DEFAULT 0;
+";
+
+const THIRD: &str = "
+-- The last number that was given to a change, also when that was forgotten since. Numbers are drawn in
+-- the order in which changes are seen.
+CREATE TABLE sequences (
+    name TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO sequences (name, last)
+VALUES ('changes', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0));
 ";

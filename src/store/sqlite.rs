@@ -1,7 +1,6 @@
 //! One SQLite file: opens it safely, hands out transactions, and says what went wrong in words that a
 //! person can act on. One connection writes, another reads, so that a reader never waits for a commit.
 
-use std::error::Error;
 use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -10,16 +9,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::owner::hand_over;
+use super::sql::Fault;
 use super::{StoreError, schema};
-
-/// Whatever stops a piece of work inside a transaction: SQLite, the spool, or a stored text that this
-/// program cannot read.
-pub(super) type Fault = Box<dyn Error + Send + Sync>;
 
 /// How long another process's commit is waited for: a first load takes seconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -207,21 +203,6 @@ impl Sqlite {
     }
 }
 
-/// An instant as the store keeps it: UTC, always of the same length, so that text order is time order.
-pub(super) fn text(instant: DateTime<Utc>) -> String {
-    instant.to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// An instant as the store kept it.
-pub(super) fn instant(text: &str) -> rusqlite::Result<DateTime<Utc>> {
-    text.parse().map_err(|error| unreadable(format!("{text:?} is no instant: {error}")))
-}
-
-/// The error of a stored text that this program did not write.
-pub(super) fn unreadable(text: String) -> rusqlite::Error {
-    rusqlite::types::FromSqlError::Other(text.into()).into()
-}
-
 /// Runs work that waits for the disk without holding up the runtime's other tasks.
 pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     let is_multi = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread;
@@ -361,13 +342,6 @@ mod tests {
         assert_eq!(network_file_system(0x6969), Some("NFS"));
         assert_eq!(network_file_system(i128::from(0xFF53_4D42_u32.cast_signed())), Some("CIFS"));
         assert_eq!(network_file_system(0xEF53), None);
-    }
-
-    #[test]
-    fn an_instant_is_read_back_as_written() {
-        let noon: DateTime<Utc> = "2026-03-01T12:00:00.25Z".parse().unwrap();
-        assert_eq!(text(noon), "2026-03-01T12:00:00.250Z");
-        assert_eq!(instant(&text(noon)).unwrap(), noon);
     }
 
     /// A large file takes minutes; meanwhile runs go on, and the store answers.

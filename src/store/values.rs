@@ -1,15 +1,14 @@
 //! Measure values: documents kept as answered, points reconciled by the rules of elements. A point is
 //! removed softly; an answer that lost too much is held; one change row per measure and run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use super::changes::{Writer, json_text};
-use super::details::{Part, Read, asked};
-use super::sqlite::Fault;
-use super::{Store, StoreError, memory};
+use super::details::{Part, Read};
+use super::sql::{Cell, Columns, Fault, Sql, ToCell as _};
+use super::{Store, StoreError, details, memory};
 use crate::element::ElementId;
 use crate::fingerprint;
 use crate::kind::KindName;
@@ -50,88 +49,57 @@ impl Store {
         spares: bool,
         read_at: DateTime<Utc>,
     ) -> Result<ValuesDone, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("store measure values of {connection}"), |sql| {
+        self.write_of(connection, format_args!("store measure values of {connection}"), |sql| {
             let writer = Writer::new(run, connection, KindName::MEASURES, Part::Values.as_str(), read_at);
-            apply(sql, &writer, reads, spares, read_at)
+            apply(sql, &writer, reads, spares)
         })
     }
 }
 
-fn apply(
-    sql: &Transaction<'_>,
-    writer: &Writer<'_>,
-    reads: &[Read],
-    spares: bool,
-    now: DateTime<Utc>,
-) -> Result<ValuesDone, Fault> {
+fn apply(sql: &Sql<'_>, writer: &Writer<'_>, reads: &[Read], spares: bool) -> Result<ValuesDone, Fault> {
     let kind = KindName::new(HELD_VALUES);
     let held = memory::held(sql, writer.connection, &kind)?;
-    let mut done = ValuesDone::default();
+    let is_released =
+        |id: &ElementId| held.as_ref().is_some_and(|held| held.is_released && held.ids.contains(id));
+    let documents = stored_documents(sql, writer, reads)?;
+    let mut points =
+        stored_points(sql, writer, reads.iter().filter(|read| spares || is_news(read, &documents)))?;
+    let mut batch = Batch::default();
+    let mut asked = Vec::new();
     for read in reads {
-        if spares && lacks_points(sql, writer, read)? {
+        let stored = points.remove(&read.id).unwrap_or_default();
+        if spares && lacks_points(&stored, read) {
             continue;
         }
-        asked(sql, writer, read)?;
-        let Some(document) = &read.document else { continue };
-        let is_released = held.as_ref().is_some_and(|held| held.is_released && held.ids.contains(&read.id));
-        keep_answer(sql, writer, read.id, document, is_released, &mut done)?;
+        asked.push(read.clone());
+        if is_news(read, &documents)
+            && let Some(document) = &read.document
+        {
+            let answer = Answer { id: read.id, document, is_first: !documents.contains_key(&read.id) };
+            batch.keep(sql, writer, &answer, &stored, is_released(&read.id))?;
+        }
     }
-    keep_held(sql, writer.connection, &kind, held, now)?;
+    details::asked(sql, writer, &asked)?;
+    let done = batch.write(sql)?;
+    keep_held(sql, writer.connection, &kind, held.clone(), writer.now)?;
+    writer.finish(sql)?;
     Ok(done)
 }
 
+/// Whether an answer differs from what is stored, or what is stored is held.
+fn is_news(read: &Read, documents: &HashMap<ElementId, (String, bool)>) -> bool {
+    let Some(document) = &read.document else { return false };
+    documents.get(&read.id).is_none_or(|(before, is_held)| *is_held || !is_same(before, document))
+}
+
 /// Whether an answer lacks a point that people see.
-fn lacks_points(sql: &Connection, writer: &Writer<'_>, read: &Read) -> Result<bool, Fault> {
-    let Some(document) = &read.document else { return Ok(false) };
+fn lacks_points(stored: &Stored, read: &Read) -> bool {
+    let Some(document) = &read.document else { return false };
     let points = values::recognise(document).unwrap_or_default();
     let answered: BTreeSet<(&str, &str)> =
         points.iter().map(|point| (point.series.as_str(), point.period.as_str())).collect();
-    let stored = stored_points(sql, writer, read.id)?;
     let mut present = stored.iter().filter(|(_, point)| !point.is_removed);
-    Ok(present.any(|((series, period), _)| !answered.contains(&(series.as_str(), period.as_str()))))
-}
-
-fn keep_answer(
-    sql: &Connection,
-    writer: &Writer<'_>,
-    id: ElementId,
-    document: &str,
-    is_released: bool,
-    done: &mut ValuesDone,
-) -> Result<(), Fault> {
-    let before = stored_document(sql, writer, id)?;
-    if let Some((before, is_held)) = &before
-        && !is_held
-        && is_same(before, document)
-    {
-        return Ok(());
-    }
-    let stored = stored_points(sql, writer, id)?;
-    let present = stored.values().filter(|point| !point.is_removed).count();
-    let recognised = values::recognise(document);
-    let points = recognised.as_deref().unwrap_or_default();
-    let is_held = present > 0 && points.len() * 2 < present && !is_released;
-    let changes = match &recognised {
-        Ok(points) => keep_points(sql, writer, id, &stored, points, !is_held)?,
-        Err(_) => Vec::new(),
-    };
-    keep_document(sql, writer, id, document, recognised.is_ok(), is_held)?;
-    if let Err(Unrecognised { keys }) = recognised {
-        done.unrecognised.push((id, keys));
-    }
-    if is_held {
-        done.held.push(id);
-    }
-    match (before, changes.is_empty()) {
-        (_, true) => {}
-        (None, false) => writer.log(sql, id, Operation::Insert, None)?,
-        (Some(_), false) => {
-            writer.log_fields(sql, id, Operation::Update, &changes)?;
-            done.changed.push(id);
-        }
-    }
-    Ok(())
+    present.any(|((series, period), _)| !answered.contains(&(series.as_str(), period.as_str())))
 }
 
 fn is_same(before: &str, after: &str) -> bool {
@@ -139,36 +107,21 @@ fn is_same(before: &str, after: &str) -> bool {
     before == after || canonical(before) == canonical(after)
 }
 
-/// The stored answer of a measure, and whether it is held.
-fn stored_document(
-    sql: &Connection,
+/// The stored answers of what was read, and whether each is held.
+fn stored_documents(
+    sql: &Sql<'_>,
     writer: &Writer<'_>,
-    id: ElementId,
-) -> rusqlite::Result<Option<(String, bool)>> {
-    sql.prepare_cached(
-        "SELECT doc, is_held FROM measure_documents WHERE connection = ?1 AND measure_id = ?2",
-    )?
-    .query_row((writer.connection.as_str(), id.0), |row| Ok((row.get(0)?, row.get(1)?)))
-    .optional()
-}
-
-fn keep_document(
-    sql: &Connection,
-    writer: &Writer<'_>,
-    id: ElementId,
-    document: &str,
-    is_recognised: bool,
-    is_held: bool,
-) -> rusqlite::Result<()> {
-    sql.prepare_cached(
-        "INSERT INTO measure_documents (connection, measure_id, doc, is_recognised, is_held, changed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (connection, measure_id) DO UPDATE
-         SET doc = ?3, is_recognised = ?4, is_held = ?5, changed_at = ?6
-         WHERE doc <> ?3 OR is_recognised <> ?4 OR is_held <> ?5",
-    )?
-    .execute((writer.connection.as_str(), id.0, document, is_recognised, is_held, &writer.now))?;
-    Ok(())
+    reads: &[Read],
+) -> Result<HashMap<ElementId, (String, bool)>, Fault> {
+    let rows: Vec<_> = reads.iter().map(|read| key(writer, read.id).to_vec()).collect();
+    let found = sql.query_rows(
+        "SELECT d.measure_id, d.doc, d.is_held FROM rows JOIN measure_documents AS d
+           ON d.connection = rows.connection AND d.measure_id = rows.measure_id",
+        MEASURE,
+        &rows,
+        |row| Ok((ElementId(row.get(0)?), (row.get(1)?, row.get(2)?))),
+    )?;
+    Ok(found.into_iter().collect())
 }
 
 /// A point as stored.
@@ -179,82 +132,219 @@ struct StoredPoint {
 }
 
 type Key = (String, String);
+/// The points of one measure.
+type Stored = BTreeMap<Key, StoredPoint>;
 
-fn stored_points(
-    sql: &Connection,
+fn stored_points<'r>(
+    sql: &Sql<'_>,
     writer: &Writer<'_>,
-    id: ElementId,
-) -> rusqlite::Result<BTreeMap<Key, StoredPoint>> {
-    let mut statement = sql.prepare_cached(
-        "SELECT series, series_id, period, period_id, value, text, removed_at IS NOT NULL
-         FROM measure_values WHERE connection = ?1 AND measure_id = ?2",
+    reads: impl Iterator<Item = &'r Read>,
+) -> Result<HashMap<ElementId, Stored>, Fault> {
+    let rows: Vec<_> = reads.map(|read| key(writer, read.id).to_vec()).collect();
+    let found = sql.query_rows(
+        "SELECT v.measure_id, v.series, v.series_id, v.period, v.period_id, v.value, v.text,
+           v.removed_at IS NOT NULL
+         FROM rows JOIN measure_values AS v
+           ON v.connection = rows.connection AND v.measure_id = rows.measure_id",
+        MEASURE,
+        &rows,
+        |row| {
+            let point = Point {
+                series: row.get(1)?,
+                series_id: row.get(2)?,
+                period: row.get(3)?,
+                period_id: row.get(4)?,
+                value: row.get(5)?,
+                text: row.get(6)?,
+            };
+            Ok((ElementId(row.get(0)?), StoredPoint { point, is_removed: row.get(7)? }))
+        },
     )?;
-    let rows = statement.query_map((writer.connection.as_str(), id.0), |row| {
-        let point = Point {
-            series: row.get(0)?,
-            series_id: row.get(1)?,
-            period: row.get(2)?,
-            period_id: row.get(3)?,
-            value: row.get(4)?,
-            text: row.get(5)?,
+    let mut measures: HashMap<ElementId, Stored> = HashMap::new();
+    for (id, stored) in found {
+        let key = (stored.point.series.clone(), stored.point.period.clone());
+        measures.entry(id).or_default().insert(key, stored);
+    }
+    Ok(measures)
+}
+
+/// What names a measure.
+fn key<'a>(writer: &Writer<'a>, id: ElementId) -> [Cell<'a>; 2] {
+    [Cell::Text(writer.connection.as_str().into()), Cell::Integer(id.0)]
+}
+
+const MEASURE: Columns<'_> = &[("connection", "text"), ("measure_id", "bigint")];
+
+/// A measure's answer that differs from the one stored before.
+struct Answer<'a> {
+    id: ElementId,
+    document: &'a str,
+    is_first: bool,
+}
+
+/// What a batch of answers changes, until it is written.
+#[derive(Debug, Default)]
+struct Batch {
+    done: ValuesDone,
+    documents: Vec<Vec<Cell<'static>>>,
+    points: Vec<Vec<Cell<'static>>>,
+    gone: Vec<Vec<Cell<'static>>>,
+}
+
+impl Batch {
+    fn keep(
+        &mut self,
+        sql: &Sql<'_>,
+        writer: &Writer<'_>,
+        answer: &Answer<'_>,
+        stored: &Stored,
+        is_released: bool,
+    ) -> Result<(), Fault> {
+        let Answer { id, document, is_first } = *answer;
+        let present = stored.values().filter(|point| !point.is_removed).count();
+        let recognised = values::recognise(document);
+        let points = recognised.as_deref().unwrap_or_default();
+        let is_held = present > 0 && points.len() * 2 < present && !is_released;
+        let changes = match &recognised {
+            Ok(points) => self.keep_points(writer, id, stored, points, !is_held),
+            Err(_) => Vec::new(),
         };
-        let key = (point.series.clone(), point.period.clone());
-        Ok((key, StoredPoint { point, is_removed: row.get(6)? }))
-    })?;
-    rows.collect()
+        let is_recognised = recognised.is_ok();
+        let cells = [document.to_cell(), is_recognised.to_cell(), is_held.to_cell(), writer.now.to_cell()];
+        self.documents.push(key(writer, id).into_iter().chain(cells).map(Cell::into_owned).collect());
+        if let Err(Unrecognised { keys }) = recognised {
+            self.done.unrecognised.push((id, keys));
+        }
+        if is_held {
+            self.done.held.push(id);
+        }
+        match (is_first, changes.is_empty()) {
+            (_, true) => Ok(()),
+            (true, false) => writer.log(sql, id, Operation::Insert, None),
+            (false, false) => {
+                self.done.changed.push(id);
+                writer.log_fields(sql, id, Operation::Update, &changes)
+            }
+        }
+    }
+
+    /// Keeps the points that differ, and gives what people see change. Of two points with one key the last
+    /// counts.
+    fn keep_points(
+        &mut self,
+        writer: &Writer<'_>,
+        id: ElementId,
+        stored: &Stored,
+        points: &[Point],
+        removes: bool,
+    ) -> Vec<FieldChange> {
+        let keyed = |point| (label_key(point), point);
+        let points: BTreeMap<Key, &Point> = points.iter().map(keyed).collect();
+        let mut changes = Vec::new();
+        for (label, &point) in &points {
+            let before = stored.get(label);
+            if before.is_none_or(|before| before.is_removed || before.point != *point) {
+                self.points.push(row(writer, id, point));
+            }
+            let before = before.filter(|before| !before.is_removed).map(|before| shown(&before.point));
+            let after = Some(shown(point));
+            if before != after {
+                changes.push(FieldChange { field: name(point), before, after });
+            }
+        }
+        let gone =
+            stored.iter().filter(|(key, before)| removes && !before.is_removed && !points.contains_key(*key));
+        for ((series, period), before) in gone {
+            let cells = [series.to_cell(), period.to_cell(), writer.now.to_cell()];
+            self.gone.push(key(writer, id).into_iter().chain(cells).map(Cell::into_owned).collect());
+            changes.push(FieldChange {
+                field: name(&before.point),
+                before: Some(shown(&before.point)),
+                after: None,
+            });
+        }
+        changes.sort_unstable_by(|a, b| a.field.cmp(&b.field));
+        changes
+    }
+
+    fn write(self, sql: &Sql<'_>) -> Result<ValuesDone, Fault> {
+        sql.execute_rows(KEEP_DOCUMENTS, DOCUMENTS, &self.documents)?;
+        sql.execute_rows(KEEP_POINTS, POINTS, &self.points)?;
+        sql.execute_rows(
+            "UPDATE measure_values SET removed_at = rows.removed_at FROM rows
+             WHERE measure_values.connection = rows.connection AND measure_values.measure_id = rows.measure_id
+               AND measure_values.series = rows.series AND measure_values.period = rows.period",
+            GONE,
+            &self.gone,
+        )?;
+        Ok(self.done)
+    }
 }
 
-/// Writes the points that differ, and gives what people see change.
-fn keep_points(
-    sql: &Connection,
-    writer: &Writer<'_>,
-    id: ElementId,
-    stored: &BTreeMap<Key, StoredPoint>,
-    points: &[Point],
-    removes: bool,
-) -> rusqlite::Result<Vec<FieldChange>> {
-    let connection = writer.connection.as_str();
-    let mut upsert = sql.prepare_cached(
-        "INSERT INTO measure_values (connection, measure_id, series, series_id, period, period_id, value, text)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (connection, measure_id, series, period) DO UPDATE
-         SET series_id = ?4, period_id = ?6, value = ?7, text = ?8, removed_at = NULL",
-    )?;
-    let mut changes = Vec::new();
-    let mut kept = BTreeSet::new();
-    for point in points {
-        let Point { series, series_id, period, period_id, value, text } = point;
-        let key = (series.clone(), period.clone());
-        let before = stored.get(&key);
-        if before.is_none_or(|before| before.is_removed || before.point != *point) {
-            upsert.execute((connection, id.0, series, series_id, period, period_id, value, text))?;
-        }
-        let before = before.filter(|before| !before.is_removed).map(|before| shown(&before.point));
-        let after = Some(shown(point));
-        if before != after {
-            changes.push(FieldChange { field: label(point), before, after });
-        }
-        kept.insert(key);
-    }
-    let gone = stored.iter().filter(|(key, before)| removes && !before.is_removed && !kept.contains(*key));
-    let mut remove = sql.prepare_cached(
-        "UPDATE measure_values SET removed_at = ?5
-         WHERE connection = ?1 AND measure_id = ?2 AND series = ?3 AND period = ?4",
-    )?;
-    for (key, before) in gone {
-        remove.execute((connection, id.0, &key.0, &key.1, &writer.now))?;
-        changes.push(FieldChange {
-            field: label(&before.point),
-            before: Some(shown(&before.point)),
-            after: None,
-        });
-    }
-    changes.sort_unstable_by(|a, b| a.field.cmp(&b.field));
-    Ok(changes)
+fn label_key(point: &Point) -> Key {
+    (point.series.clone(), point.period.clone())
 }
+
+fn row(writer: &Writer<'_>, id: ElementId, point: &Point) -> Vec<Cell<'static>> {
+    let Point { series, series_id, period, period_id, value, text } = point;
+    let cells = [
+        series.to_cell(),
+        series_id.to_cell(),
+        period.to_cell(),
+        period_id.to_cell(),
+        value.to_cell(),
+        text.to_cell(),
+    ];
+    key(writer, id).into_iter().chain(cells).map(Cell::into_owned).collect()
+}
+
+const DOCUMENTS: Columns<'_> = &[
+    ("connection", "text"),
+    ("measure_id", "bigint"),
+    ("doc", "jsonb"),
+    ("is_recognised", "boolean"),
+    ("is_held", "boolean"),
+    ("changed_at", "timestamptz"),
+];
+
+const KEEP_DOCUMENTS: &str =
+    "INSERT INTO measure_documents (connection, measure_id, doc, is_recognised, is_held, changed_at)
+     SELECT connection, measure_id, doc, is_recognised, is_held, changed_at FROM rows WHERE TRUE
+     ON CONFLICT (connection, measure_id) DO UPDATE
+     SET doc = excluded.doc, is_recognised = excluded.is_recognised, is_held = excluded.is_held,
+       changed_at = excluded.changed_at
+     WHERE measure_documents.doc <> excluded.doc
+       OR measure_documents.is_recognised <> excluded.is_recognised
+       OR measure_documents.is_held <> excluded.is_held";
+
+const POINTS: Columns<'_> = &[
+    ("connection", "text"),
+    ("measure_id", "bigint"),
+    ("series", "text"),
+    ("series_id", "bigint"),
+    ("period", "text"),
+    ("period_id", "bigint"),
+    ("value", "numeric"),
+    ("text", "text"),
+];
+
+const KEEP_POINTS: &str = "INSERT INTO measure_values
+       (connection, measure_id, series, series_id, period, period_id, value, text)
+     SELECT connection, measure_id, series, series_id, period, period_id, value, text FROM rows WHERE TRUE
+     ON CONFLICT (connection, measure_id, series, period) DO UPDATE
+     SET series_id = excluded.series_id, period_id = excluded.period_id, value = excluded.value,
+       text = excluded.text, removed_at = NULL";
+
+const GONE: Columns<'_> = &[
+    ("connection", "text"),
+    ("measure_id", "bigint"),
+    ("series", "text"),
+    ("period", "text"),
+    ("removed_at", "timestamptz"),
+];
 
 /// A point in the change log: `Actual, Jan-26`.
-fn label(point: &Point) -> String {
+fn name(point: &Point) -> String {
     format!("{}, {}", point.series, point.period)
 }
 
@@ -270,7 +360,7 @@ fn shown(point: &Point) -> String {
 /// Makes the held set that of the measures held now. While a release is at work nothing joins it: a
 /// release is of one set and no other.
 fn keep_held(
-    sql: &Connection,
+    sql: &Sql<'_>,
     connection: &ConnectionName,
     kind: &KindName,
     before: Option<Held>,
@@ -279,8 +369,7 @@ fn keep_held(
     let mut statement = sql.prepare_cached(
         "SELECT measure_id FROM measure_documents WHERE connection = ?1 AND is_held ORDER BY measure_id",
     )?;
-    let ids = statement.query_map([connection.as_str()], |row| Ok(ElementId(row.get(0)?)))?;
-    let mut ids = ids.collect::<Result<Vec<_>, _>>()?;
+    let mut ids = statement.query_map([connection.as_str()], |row| Ok(ElementId(row.get(0)?)))?;
     let released = before.as_ref().filter(|held| held.is_released);
     let of_released: Vec<_> =
         released.map_or(Vec::new(), |held| ids.iter().copied().filter(|id| held.ids.contains(id)).collect());

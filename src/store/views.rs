@@ -5,10 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use rusqlite::{Connection, Transaction};
-
 use super::columns::{self, FIXED, Type};
-use super::sqlite::Fault;
+use super::sql::{Fault, Sql};
 use super::{Store, StoreError};
 use crate::kind;
 
@@ -24,17 +22,16 @@ impl Store {
     /// # Errors
     /// A view could not be made: a warning, never a lost run.
     pub async fn refresh_views(&self) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        let due = db.read("look at the views", due)?;
+        let due = self.read("look at the views", due)?;
         for view in due {
-            db.write(format_args!("make the view {view}"), |sql| refresh(sql, &view))?;
+            self.write(format_args!("make the view {view}"), |sql| refresh(sql, &view))?;
         }
         Ok(())
     }
 }
 
 /// The views that are not as they should be.
-fn due(sql: &Connection) -> Result<Vec<String>, Fault> {
+fn due(sql: &Sql<'_>) -> Result<Vec<String>, Fault> {
     let made = made(sql)?;
     let mut due = Vec::new();
     for kind in kinds(sql)? {
@@ -49,9 +46,9 @@ fn due(sql: &Connection) -> Result<Vec<String>, Fault> {
     Ok(due)
 }
 
-fn refresh(sql: &Transaction<'_>, view: &str) -> Result<(), Fault> {
+fn refresh(sql: &Sql<'_>, view: &str) -> Result<(), Fault> {
     if let Some((name, body)) = FOR_PEOPLE.iter().find(|(name, _)| *name == view) {
-        return Ok(replace(sql, name, &create(name, body))?);
+        return replace(sql, name, &create(name, body));
     }
     let mut register = Register::load(sql, view)?;
     for column in register.new_columns() {
@@ -73,19 +70,19 @@ fn refresh(sql: &Transaction<'_>, view: &str) -> Result<(), Fault> {
          WHERE {UNNAMED}"
     ))?
     .execute([view])?;
-    Ok(replace(sql, view, &register.view())?)
+    replace(sql, view, &register.view())
 }
 
 /// Fields of a kind that have a column and are not yet told so; `name` is shown by a fixed one.
 const UNNAMED: &str = "kind = ?1 AND column_name IS NULL
     AND (field = 'name' OR field IN (SELECT field FROM view_columns WHERE kind = ?1))";
 
-fn has_unnamed(sql: &Connection, kind: &str) -> rusqlite::Result<bool> {
+fn has_unnamed(sql: &Sql<'_>, kind: &str) -> Result<bool, Fault> {
     sql.prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM fields WHERE {UNNAMED})"))?
         .query_row([kind], |row| row.get(0))
 }
 
-fn replace(sql: &Connection, name: &str, create: &str) -> rusqlite::Result<()> {
+fn replace(sql: &Sql<'_>, name: &str, create: &str) -> Result<(), Fault> {
     sql.execute_batch(&format!("DROP VIEW IF EXISTS {}; {create}", quoted(name)))
 }
 
@@ -94,20 +91,20 @@ fn create(name: &str, body: &str) -> String {
 }
 
 /// The views there are, with their SQL.
-fn made(sql: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+fn made(sql: &Sql<'_>) -> Result<BTreeMap<String, String>, Fault> {
     let mut statement = sql.prepare_cached("SELECT name, sql FROM sqlite_master WHERE type = 'view'")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.collect()
+    let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.into_iter().collect())
 }
 
 /// Every kind that has, or should have, a view.
-fn kinds(sql: &Connection) -> rusqlite::Result<BTreeSet<String>> {
+fn kinds(sql: &Sql<'_>) -> Result<BTreeSet<String>, Fault> {
     let mut statement = sql.prepare_cached(
         "SELECT kind FROM cursors UNION SELECT kind FROM fields UNION SELECT kind FROM view_columns",
     )?;
-    let stored = statement.query_map([], |row| row.get(0))?;
-    let catalogue = kind::catalogue().into_iter().map(|kind| Ok(kind.name.to_string()));
-    catalogue.chain(stored).collect()
+    let stored = statement.query_map((), |row| row.get(0))?;
+    let catalogue = kind::catalogue().into_iter().map(|kind| kind.name.to_string());
+    Ok(catalogue.chain(stored).collect())
 }
 
 /// The columns of one kind's view, and the fields known.
@@ -127,24 +124,20 @@ struct Column {
 }
 
 impl Register {
-    fn load(sql: &Connection, kind: &str) -> rusqlite::Result<Self> {
+    fn load(sql: &Sql<'_>, kind: &str) -> Result<Self, Fault> {
         let mut columns = sql.prepare_cached(
             "SELECT field, column_name, type FROM view_columns WHERE kind = ?1 ORDER BY position",
         )?;
         let columns = columns.query_map([kind], |row| {
-            let shown = Type::parse(row.get_ref(2)?.as_str()?);
+            let shown = Type::parse(row.text(2)?);
             Ok(Column { field: row.get(0)?, name: row.get(1)?, shown })
         })?;
         let mut fields = sql.prepare_cached(
-            "SELECT field, max(part = 'detail') FROM fields WHERE kind = ?1
+            "SELECT field, max(CASE WHEN part = 'detail' THEN 1 ELSE 0 END) FROM fields WHERE kind = ?1
              GROUP BY field ORDER BY min(first_seen_at), field",
         )?;
         let fields = fields.query_map([kind], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(Self {
-            kind: kind.to_owned(),
-            columns: columns.collect::<Result<_, _>>()?,
-            fields: fields.collect::<Result<_, _>>()?,
-        })
+        Ok(Self { kind: kind.to_owned(), columns, fields })
     }
 
     /// Columns for the catalogue's fields and for those discovered, as far as they have none.

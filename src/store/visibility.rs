@@ -4,7 +4,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::sqlite::Fault;
+use super::sql::{Cell, Fault, ToCell as _, numbered};
 use super::{Store, StoreError, account, warnings};
 use crate::element::ElementId;
 use crate::kind::KindName;
@@ -24,8 +24,7 @@ impl Store {
         warning: &Warning,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("accept the account of {connection}"), |sql| {
+        self.write_of(connection, format_args!("accept the account of {connection}"), |sql| {
             account::accept(sql, connection, base_url, visible)?;
             warnings::raise(sql, warning, now)
         })
@@ -40,14 +39,13 @@ impl Store {
         connection: &ConnectionName,
         ids: &[ElementId],
     ) -> Result<Vec<Option<String>>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("read names of scorecards of {connection}"), |sql| {
+        self.read(format_args!("read names of scorecards of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT max(name) FROM elements WHERE kind = ?1 AND connection = ?2 AND id = ?3",
             )?;
             let name = |id: &ElementId| -> Result<Option<String>, Fault> {
                 let key = (KindName::SCORECARDS, connection.as_str(), id.0);
-                Ok(statement.query_row(key, |row| row.get(0))?)
+                statement.query_row(key, |row| row.get(0))
             };
             ids.iter().map(name).collect()
         })
@@ -62,19 +60,19 @@ impl Store {
         connection: &ConnectionName,
         scorecards: &[ElementId],
     ) -> Result<u64, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("count what is placed in scorecards of {connection}"), |sql| {
-            let mut statement = sql.prepare_cached(
+        self.read(format_args!("count what is placed in scorecards of {connection}"), |sql| {
+            let asked = numbered(3, scorecards.len());
+            let mut statement = sql.prepare_cached(&format!(
                 "SELECT count(*) FROM
                    (SELECT DISTINCT kind, id FROM placements WHERE connection = ?1
-                      AND scorecard_id IN (SELECT value FROM json_each(?2))) AS p
+                      AND scorecard_id IN ({asked})) AS p
                  JOIN elements AS e ON e.kind = p.kind AND e.connection = ?1 AND e.id = p.id
-                 WHERE e.state = 'present' AND e.kind <> ?3",
-            )?;
-            let scorecards = serde_json::to_string(scorecards)?;
-            let count = statement
-                .query_row((connection.as_str(), scorecards, KindName::SCORECARDS), |row| row.get(0))?;
-            Ok(count)
+                 WHERE e.state = 'present' AND e.kind <> ?2",
+            ))?;
+            let head = [connection.as_str().to_cell(), KindName::SCORECARDS.to_cell()];
+            let ids = scorecards.iter().map(|id| Cell::Integer(id.0));
+            let values: Vec<_> = head.into_iter().chain(ids).collect();
+            statement.query_row(&values[..], |row| row.get(0))
         })
     }
 }

@@ -3,11 +3,10 @@
 //! again, never be lost, and nothing that was said is lost to a target.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
 use super::runs::word;
-use super::sqlite::{Fault, instant, text, unreadable};
+use super::sql::{Fault, Row, Sql, unreadable};
 use super::{Store, StoreError, deliveries};
 use crate::name::{ConnectionName, TargetName};
 use crate::warning::{Ending, Notice, OpenWarning, Phase, Warning, WarningId};
@@ -36,14 +35,13 @@ impl Store {
     }
 
     fn read_open(&self, connection: Option<&ConnectionName>) -> Result<Vec<OpenWarning>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read("read the open warnings", |sql| {
+        self.read("read the open warnings", |sql| {
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM warnings
                  WHERE resolved_at IS NULL AND (?1 IS NULL OR connection = ?1) ORDER BY id"
             ))?;
             let rows = statement.query_map([connection.map(ConnectionName::as_str)], open_warning)?;
-            let mut open = rows.collect::<Result<Vec<_>, _>>()?;
+            let mut open = rows;
             open.sort_by_key(|open| std::cmp::Reverse(open.warning.severity));
             Ok(open)
         })
@@ -55,15 +53,14 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn raise(&self, warning: &Warning, now: DateTime<Utc>) -> Result<OpenWarning, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("raise {}", warning.id), |sql| {
+        self.write(format_args!("raise {}", warning.id), |sql| {
             let id = &warning.id;
             raise(sql, warning, now)?;
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM warnings
                  WHERE resolved_at IS NULL AND connection = ?1 AND event = ?2 AND subject = ?3"
             ))?;
-            Ok(statement.query_row(key(id), open_warning)?)
+            statement.query_row(key(id), open_warning)
         })
     }
 
@@ -80,18 +77,17 @@ impl Store {
         targets: &[&TargetName],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("mark {} as said", warning.id), |sql| {
+        self.write(format_args!("mark {} as said", warning.id), |sql| {
             if phase == Phase::Raised && was_raised(sql, &warning.id)? {
                 return Ok(());
             }
             raise(sql, warning, now)?;
             let (row, raised_at) = open_row(sql, &warning.id)?.ok_or("the warning just stored is gone")?;
-            let passed = warning.id.event.is_passing().then(|| (text(now), Ending::Passed.as_str()));
+            let passed = warning.id.event.is_passing().then(|| (now, Ending::Passed.as_str()));
             sql.prepare_cached(
                 "UPDATE warnings SET said_at = ?2, said = said + 1, resolved_at = ?3, ending = ?4 WHERE id = ?1",
             )?
-            .execute((row, text(now), passed.as_ref().map(|(at, _)| at), passed.as_ref().map(|(_, ending)| ending)))?;
+            .execute((row, now, passed.as_ref().map(|(at, _)| at), passed.as_ref().map(|(_, ending)| ending)))?;
             let notice = Notice { warning: warning.clone(), phase, raised_at, at: now };
             for target in targets {
                 deliveries::queue(sql, row, target, &notice)?;
@@ -112,11 +108,10 @@ impl Store {
         targets: &[&TargetName],
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.write(format_args!("resolve {}", warning.id), |sql| {
+        self.write(format_args!("resolve {}", warning.id), |sql| {
             let Some((row, raised_at)) = open_row(sql, &warning.id)? else { return Ok(false) };
             sql.prepare_cached("UPDATE warnings SET resolved_at = ?2, ending = ?3 WHERE id = ?1")?
-                .execute((row, text(now), ending.as_str()))?;
+                .execute((row, now, ending.as_str()))?;
             let notice = Notice { warning: warning.clone(), phase: Phase::Resolved, raised_at, at: now };
             for target in targets {
                 if deliveries::was_queued(sql, row, target)? {
@@ -132,8 +127,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn was_told(&self, id: &WarningId) -> Result<bool, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read(format_args!("look for {id}"), |sql| Ok(was_told(sql, id)?))
+        self.read(format_args!("look for {id}"), |sql| was_told(sql, id))
     }
 
     /// The open warnings, the most severe first; with `all` every warning that is still known, the newest
@@ -142,22 +136,20 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn warning_records(&self, all: bool) -> Result<Vec<WarningRecord>, StoreError> {
-        let Self::Sqlite(db) = self;
-        db.read("read the warnings", |sql| {
+        self.read("read the warnings", |sql| {
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT {COLUMNS}, id, resolved_at, ending FROM warnings
                  WHERE ?1 OR resolved_at IS NULL ORDER BY raised_at DESC, id DESC"
             ))?;
             let rows = statement.query_map([all], |row| {
-                let resolved_at = row.get_ref(12)?.as_str_or_null()?.map(instant).transpose()?;
-                let ending = row.get_ref(13)?.as_str_or_null()?.map(word).transpose()?;
+                let resolved_at = row.get(12)?;
+                let ending = row.text_or_null(13)?.map(word).transpose()?;
                 let deliveries = Vec::new();
                 let id: i64 = row.get(11)?;
                 Ok((id, WarningRecord { open: open_warning(row)?, resolved_at, ending, deliveries }))
             })?;
             let mut records = Vec::new();
-            for row in rows {
-                let (id, mut record) = row?;
+            for (id, mut record) in rows {
                 record.deliveries = records_of(sql, id)?;
                 records.push(record);
             }
@@ -203,37 +195,36 @@ pub struct DeliveryRecord {
     pub answer: Option<String>,
 }
 
-fn records_of(sql: &Connection, warning: i64) -> rusqlite::Result<Vec<DeliveryRecord>> {
+fn records_of(sql: &Sql<'_>, warning: i64) -> Result<Vec<DeliveryRecord>, Fault> {
     let mut statement = sql.prepare_cached(
         "SELECT target, phase, queued_at, delivered_at, abandoned_at, tries, answer FROM deliveries
          WHERE warning = ?1 ORDER BY target, told_at, id",
     )?;
     let rows = statement.query_map([warning], |row| {
-        let at = |column: usize| row.get_ref(column)?.as_str_or_null()?.map(instant).transpose();
+        let at = |column: usize| row.get(column);
         Ok(DeliveryRecord {
             target: row.get(0)?,
-            phase: word(row.get_ref(1)?.as_str()?)?,
-            queued_at: instant(row.get_ref(2)?.as_str()?)?,
+            phase: word(row.text(1)?)?,
+            queued_at: row.get(2)?,
             delivered_at: at(3)?,
             abandoned_at: at(4)?,
             tries: row.get(5)?,
             answer: row.get(6)?,
         })
     })?;
-    rows.collect()
+    Ok(rows)
 }
 
 /// The row of an open warning, and when it was raised.
-pub(super) fn open_row(sql: &Connection, id: &WarningId) -> rusqlite::Result<Option<(i64, DateTime<Utc>)>> {
+pub(super) fn open_row(sql: &Sql<'_>, id: &WarningId) -> Result<Option<(i64, DateTime<Utc>)>, Fault> {
     sql.prepare_cached(
         "SELECT id, raised_at FROM warnings
          WHERE connection = ?1 AND event = ?2 AND subject = ?3 AND resolved_at IS NULL",
     )?
-    .query_row(key(id), |row| Ok((row.get(0)?, instant(row.get_ref(1)?.as_str()?)?)))
-    .optional()
+    .query_first(key(id), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
-fn was_told(sql: &Connection, id: &WarningId) -> rusqlite::Result<bool> {
+fn was_told(sql: &Sql<'_>, id: &WarningId) -> Result<bool, Fault> {
     sql.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM warnings WHERE connection = ?1 AND event = ?2 AND subject = ?3
            AND resolved_at IS NOT NULL AND said > 0)",
@@ -242,14 +233,13 @@ fn was_told(sql: &Connection, id: &WarningId) -> rusqlite::Result<bool> {
 }
 
 /// Whether the warning that is to be raised was said already: it is open, or passed.
-fn was_raised(sql: &Connection, id: &WarningId) -> rusqlite::Result<bool> {
+fn was_raised(sql: &Sql<'_>, id: &WarningId) -> Result<bool, Fault> {
     let is_said = sql
         .prepare_cached(
             "SELECT said > 0 FROM warnings
              WHERE connection = ?1 AND event = ?2 AND subject = ?3 AND resolved_at IS NULL",
         )?
-        .query_row(key(id), |row| row.get(0))
-        .optional()?;
+        .query_first(key(id), |row| row.get(0))?;
     match is_said {
         Some(is_said) => Ok(is_said),
         None => Ok(id.event.is_passing() && was_told(sql, id)?),
@@ -258,7 +248,7 @@ fn was_raised(sql: &Connection, id: &WarningId) -> rusqlite::Result<bool> {
 
 /// Stores a warning as raised and not yet said, or brings the open one up to date: for whatever must
 /// stand or fall with the fact it tells of. Writes only what differs.
-pub(super) fn raise(sql: &Connection, warning: &Warning, now: DateTime<Utc>) -> Result<(), Fault> {
+pub(super) fn raise(sql: &Sql<'_>, warning: &Warning, now: DateTime<Utc>) -> Result<(), Fault> {
     let Warning { id, severity, level, message, action, fields } = warning;
     sql.prepare_cached(
         "INSERT INTO warnings (connection, event, subject, severity, level, message, action, fields,
@@ -266,7 +256,8 @@ pub(super) fn raise(sql: &Connection, warning: &Warning, now: DateTime<Utc>) -> 
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, 0)
          ON CONFLICT (connection, event, subject) WHERE resolved_at IS NULL DO UPDATE
          SET severity = ?4, level = ?5, message = ?6, action = ?7, fields = ?8
-         WHERE severity <> ?4 OR level <> ?5 OR message <> ?6 OR action <> ?7 OR fields <> ?8",
+         WHERE warnings.severity <> ?4 OR warnings.level <> ?5 OR warnings.message <> ?6
+           OR warnings.action <> ?7 OR warnings.fields <> ?8",
     )?
     .execute((
         id.connection.as_str(),
@@ -277,7 +268,7 @@ pub(super) fn raise(sql: &Connection, warning: &Warning, now: DateTime<Utc>) -> 
         message,
         action,
         serde_json::to_string(fields)?,
-        text(now),
+        now,
     ))?;
     Ok(())
 }
@@ -286,22 +277,22 @@ fn key(id: &WarningId) -> (&str, &str, &str) {
     (id.connection.as_str(), id.event.as_str(), &id.subject)
 }
 
-fn open_warning(row: &Row<'_>) -> rusqlite::Result<OpenWarning> {
-    let connection = ConnectionName::parse(row.get_ref(0)?.as_str()?)
+fn open_warning(row: &Row<'_>) -> Result<OpenWarning, Fault> {
+    let connection = ConnectionName::parse(row.text(0)?)
         .map_err(|error| unreadable(format!("a warning's connection {error}")))?;
-    let fields = serde_json::from_str(row.get_ref(7)?.as_str()?)
+    let fields = serde_json::from_str(row.text(7)?)
         .map_err(|error| unreadable(format!("a warning's fields: {error}")))?;
     Ok(OpenWarning {
         warning: Warning {
-            id: WarningId { event: word(row.get_ref(1)?.as_str()?)?, connection, subject: row.get(2)? },
-            severity: word(row.get_ref(3)?.as_str()?)?,
+            id: WarningId { event: word(row.text(1)?)?, connection, subject: row.get(2)? },
+            severity: word(row.text(3)?)?,
             level: row.get(4)?,
             message: row.get(5)?,
             action: row.get(6)?,
             fields,
         },
-        raised_at: instant(row.get_ref(8)?.as_str()?)?,
-        said_at: instant(row.get_ref(9)?.as_str()?)?,
+        raised_at: row.get(8)?,
+        said_at: row.get(9)?,
         said: row.get(10)?,
     })
 }

@@ -33,7 +33,7 @@ async fn a_commit_that_changes_nothing_writes_nothing_but_the_run_record() {
     pull.held = Some(held(&[5], false));
     bench.sync(&pull).await;
     let before = bench.digest();
-    let Store::Sqlite(db) = &bench.store;
+    let Store::Sqlite(db) = &bench.store else { unreachable!() };
     let written = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&written);
     let hook = move |_, _: &str, table: &str, _| seen.lock().unwrap().push(table.to_owned());

@@ -26,7 +26,7 @@ async fn a_new_file_is_for_its_owner_and_group() {
 async fn a_file_is_written_with_a_synced_log() {
     let bench = Bench::new().await;
     assert_eq!(bench.one("PRAGMA journal_mode"), "wal");
-    let Store::Sqlite(db) = &bench.store;
+    let Store::Sqlite(db) = &bench.store else { unreachable!() };
     let writer = db.writer.as_ref().unwrap().lock().unwrap();
     let synchronous: i32 = writer.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
     assert_eq!(synchronous, 2);
@@ -38,7 +38,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let path = bench.dir.path().join("store.db");
     bench.sql().pragma_update(None, "user_version", 99).unwrap();
     let text = unusable(Store::open(&path, noon()).await);
-    assert!(text.contains("schema version 99, newer than this program's 2"), "{text}");
+    assert!(text.contains("schema version 99, newer than this program's 3"), "{text}");
     assert_eq!(bench.one("PRAGMA user_version"), "99");
 }
 
@@ -180,7 +180,7 @@ async fn what_was_committed_survives_and_what_was_not_leaves_no_trace() {
     let mut bench = Bench::new().await;
     bench.sync_rows(&[r#"{"objectId":1,"name":"a"}"#]).await;
     let before = bench.digest();
-    let Store::Sqlite(db) = &bench.store;
+    let Store::Sqlite(db) = &bench.store else { unreachable!() };
     {
         let writer = db.writer.as_ref().unwrap().lock().unwrap();
         writer.execute_batch("BEGIN; DELETE FROM elements; UPDATE cursors SET memory = ''").unwrap();
@@ -198,7 +198,7 @@ async fn a_full_disk_stores_nothing_of_the_kind_and_the_next_run_all_of_it() {
     let run = bench.begin().await;
     let before = bench.digest();
     let limit = |pages: i64| {
-        let Store::Sqlite(db) = &bench.store;
+        let Store::Sqlite(db) = &bench.store else { unreachable!() };
         let writer = db.writer.as_ref().unwrap().lock().unwrap();
         writer.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     };

@@ -1,0 +1,210 @@
+//! The documents that a commit writes: new ones are loaded, known ones compared, in pieces that fit into
+//! memory.
+
+use std::collections::HashMap;
+
+use super::changes::Writer;
+use super::elements::documents;
+use super::fields::Known;
+use super::sql::{self, Cell, Fault, Sql, ToCell as _};
+use super::{KindCommit, memory};
+use crate::plan::{Operation, Write};
+use crate::run::Counts;
+use crate::snapshot::{Entry, Snapshot};
+use crate::tolerate::{self, Columns, FieldChange};
+
+/// Documents written at once take no more memory than this, in bytes, unless one alone does.
+const BATCH_BYTES_MAX: u64 = 2 << 20;
+/// And are no more than this.
+const BATCH_MAX: usize = 1000;
+
+/// What is to be written, in pieces that fit into memory.
+struct Batches<'a>(&'a [Write], &'a Snapshot);
+
+impl<'a> Iterator for Batches<'a> {
+    type Item = &'a [Write];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Self(writes, snapshot) = *self;
+        let mut bytes = 0;
+        let fits = |write: &&Write| {
+            bytes += u64::from(snapshot.entries[write.entry].span.length);
+            bytes <= BATCH_BYTES_MAX
+        };
+        let count = writes.iter().take(BATCH_MAX).take_while(fits).count().max(1).min(writes.len());
+        let (batch, rest) = writes.split_at(count);
+        self.0 = rest;
+        (!batch.is_empty()).then_some(batch)
+    }
+}
+
+/// The documents of one commit, while they are written.
+#[derive(Debug)]
+pub(super) struct Writing<'a> {
+    sql: &'a Sql<'a>,
+    commit: &'a KindCommit<'a>,
+    writer: &'a Writer<'a>,
+    known: Known<'a>,
+    /// Whether the kind was ever pulled completely before: fields it shows only now are news.
+    was_complete: bool,
+    /// Elements that changed while their `lastEdited` did not.
+    pub(super) unstamped: u64,
+    /// In how many updated elements each field changed.
+    pub(super) changed: HashMap<String, u64>,
+}
+
+/// A listed document, on its way into its row.
+struct Listed {
+    write: Write,
+    entry: Entry,
+    doc: String,
+    columns: Columns,
+}
+
+impl<'a> Writing<'a> {
+    pub(super) fn new(
+        sql: &'a Sql<'a>,
+        commit: &'a KindCommit<'a>,
+        writer: &'a Writer<'a>,
+    ) -> Result<Self, Fault> {
+        Ok(Self {
+            sql,
+            commit,
+            known: Known::load(sql, writer.connection, writer.kind, writer.part, writer.now)?,
+            was_complete: memory::stored(sql, writer.connection, &commit.kind.name)?.ever_complete,
+            writer,
+            unstamped: 0,
+            changed: HashMap::new(),
+        })
+    }
+
+    /// Writes the documents of the commit's plan and counts what that came to.
+    pub(super) fn write_all(&mut self, counts: &mut Counts) -> Result<(), Fault> {
+        let KindCommit { plan, snapshot, .. } = self.commit;
+        Batches(&plan.writes, snapshot).try_for_each(|batch| self.write(batch, counts))
+    }
+
+    fn write(&mut self, batch: &[Write], counts: &mut Counts) -> Result<(), Fault> {
+        let mut listed = Vec::with_capacity(batch.len());
+        for &write in batch {
+            let entry = self.commit.snapshot.entries[write.entry];
+            let doc = self.commit.spool.read(entry.span)?;
+            self.known.note(self.sql, &doc, || Ok(self.was_complete))?;
+            listed.push(Listed { write, entry, columns: tolerate::columns(&doc), doc: doc.into_owned() });
+        }
+        let (new, known): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|listed| listed.write.operation == Operation::Insert);
+        counts.inserted += new.len() as u64;
+        self.insert(&new)?;
+        self.update(&known, counts)
+    }
+
+    fn insert(&self, new: &[Listed]) -> Result<(), Fault> {
+        if new.is_empty() {
+            return Ok(());
+        }
+        let Self { sql, writer, .. } = self;
+        let mut rows = new.iter().map(|listed| {
+            let stamps = [writer.now.to_cell(), writer.now.to_cell(), Cell::Integer(writer.run.0)];
+            Ok(listed.cells(writer).into_iter().chain(["present".to_cell()]).chain(stamps).collect())
+        });
+        sql.load("elements", &INSERTED, &mut rows)?;
+        new.iter().try_for_each(|listed| writer.log(sql, listed.entry.id, Operation::Insert, None))
+    }
+
+    fn update(&mut self, known: &[Listed], counts: &mut Counts) -> Result<(), Fault> {
+        let Self { sql, commit, writer, .. } = *self;
+        let ids: Vec<_> = known.iter().map(|listed| listed.entry.id).collect();
+        let before = documents(sql, writer, &ids)?;
+        let mut rows = Vec::with_capacity(known.len());
+        for listed in known {
+            let id = listed.entry.id;
+            let before = before.get(&id);
+            let before =
+                before.ok_or_else(|| format!("{} {id} is in the plan but not stored", writer.kind))?;
+            let fields = tolerate::changed_fields(before, &listed.doc, &commit.kind.volatile);
+            let is_restore = listed.write.operation == Operation::Restore;
+            // Else only what stands outside the fingerprint differs: a field became volatile, or is no longer.
+            let is_change = is_restore || !fields.is_empty();
+            let stamps = [Cell::Integer(is_change.into()), writer.now.to_cell(), Cell::Integer(writer.run.0)];
+            rows.push(listed.cells(writer).into_iter().chain(stamps).collect());
+            if is_change {
+                writer.log_fields(sql, id, listed.write.operation, &fields)?;
+            }
+            match (is_restore, is_change) {
+                (true, _) => counts.restored += 1,
+                (false, false) => counts.unchanged += 1,
+                (false, true) => {
+                    counts.updated += 1;
+                    self.note_changes(&listed.columns, fields);
+                }
+            }
+        }
+        sql.execute_rows(UPDATE, UPDATED, &rows)?;
+        Ok(())
+    }
+
+    fn note_changes(&mut self, columns: &Columns, fields: Vec<FieldChange>) {
+        let is_stamped = fields.iter().any(|change| change.field == "lastEdited");
+        self.unstamped += u64::from(!is_stamped && columns.last_edited.is_some());
+        for change in fields {
+            *self.changed.entry(change.field).or_default() += 1;
+        }
+    }
+}
+
+impl Listed {
+    /// What stands in the row of a new and of a known element alike.
+    fn cells<'a>(&'a self, writer: &Writer<'a>) -> Vec<Cell<'a>> {
+        let Columns { name, scorecard_id, owner_id, last_edited } = &self.columns;
+        let own = [
+            name.to_cell(),
+            scorecard_id.to_cell(),
+            owner_id.to_cell(),
+            last_edited.to_cell(),
+            Cell::Bytes(self.entry.fingerprint.to_bytes().to_vec().into()),
+            self.doc.to_cell(),
+        ];
+        writer.key(self.entry.id).into_iter().chain(own).collect()
+    }
+}
+
+const INSERTED: [&str; 13] = [
+    "kind",
+    "connection",
+    "id",
+    "name",
+    "scorecard_id",
+    "owner_id",
+    "last_edited",
+    "fingerprint",
+    "doc",
+    "state",
+    "first_seen_at",
+    "changed_at",
+    "changed_run",
+];
+
+const UPDATED: sql::Columns<'_> = &[
+    ("kind", "text"),
+    ("connection", "text"),
+    ("id", "bigint"),
+    ("name", "text"),
+    ("scorecard_id", "bigint"),
+    ("owner_id", "bigint"),
+    ("last_edited", "text"),
+    ("fingerprint", "bytea"),
+    ("doc", "jsonb"),
+    ("is_change", "boolean"),
+    ("now", "timestamptz"),
+    ("run", "bigint"),
+];
+
+const UPDATE: &str = "UPDATE elements SET
+       name = rows.name, scorecard_id = rows.scorecard_id, owner_id = rows.owner_id,
+       last_edited = rows.last_edited, fingerprint = rows.fingerprint, doc = rows.doc,
+       state = 'present', reason = NULL, evidence = NULL, removed_at = NULL,
+       changed_at = CASE WHEN rows.is_change THEN rows.now ELSE elements.changed_at END,
+       changed_run = CASE WHEN rows.is_change THEN rows.run ELSE elements.changed_run END
+     FROM rows
+     WHERE elements.kind = rows.kind AND elements.connection = rows.connection AND elements.id = rows.id";
