@@ -346,5 +346,5 @@ CREATE TABLE sequences (
     last INTEGER NOT NULL
 ) WITHOUT ROWID;
 INSERT INTO sequences (name, last)
-VALUES ('changes', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0));
+VALUES ('changes', coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'changes'), 0)), ('views', 0);
 ";

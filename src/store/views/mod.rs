@@ -1,7 +1,9 @@
 //! Views for people: one per kind, and four that answer the first questions. They are brought up to
 //! date after the data, in transactions of their own; a view never loses or moves a column.
-//!
-//! Their SQL keeps to what SQLite 3.26 reads, for people bring their own tools.
+
+mod people;
+mod postgres;
+mod sqlite;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -9,6 +11,7 @@ use super::columns::{self, FIXED, Type};
 use super::sql::{Fault, Sql};
 use super::{Store, StoreError};
 use crate::kind;
+use people::FOR_PEOPLE;
 
 /// Most columns that a view gives to fields.
 const COLUMNS_MAX: usize = 400;
@@ -37,18 +40,20 @@ fn due(sql: &Sql<'_>) -> Result<Vec<String>, Fault> {
     for kind in kinds(sql)? {
         let register = Register::load(sql, &kind)?;
         let is_named = register.new_columns().is_empty() && !has_unnamed(sql, &kind)?;
-        if !is_named || made.get(&kind) != Some(&register.view()) {
+        if !is_named || made.get(&kind) != Some(&register.view(sql)) {
             due.push(kind);
         }
     }
-    let is_due = |(name, body): &&(&str, &str)| made.get(*name) != Some(&create(name, body));
+    let is_due = |(name, _): &&(&str, &str)| made.get(*name) != for_people(sql, name).as_ref();
     due.extend(FOR_PEOPLE.iter().filter(is_due).map(|(name, _)| (*name).to_owned()));
     Ok(due)
 }
 
 fn refresh(sql: &Sql<'_>, view: &str) -> Result<(), Fault> {
-    if let Some((name, body)) = FOR_PEOPLE.iter().find(|(name, _)| *name == view) {
-        return replace(sql, name, &create(name, body));
+    // Whoever else makes views waits here.
+    sql.execute("UPDATE sequences SET last = last + 1 WHERE name = 'views'", ())?;
+    if let Some(create) = for_people(sql, view) {
+        return replace(sql, view, &create);
     }
     let mut register = Register::load(sql, view)?;
     for column in register.new_columns() {
@@ -70,7 +75,7 @@ fn refresh(sql: &Sql<'_>, view: &str) -> Result<(), Fault> {
          WHERE {UNNAMED}"
     ))?
     .execute([view])?;
-    replace(sql, view, &register.view())
+    replace(sql, view, &register.view(sql))
 }
 
 /// Fields of a kind that have a column and are not yet told so; `name` is shown by a fixed one.
@@ -82,8 +87,35 @@ fn has_unnamed(sql: &Sql<'_>, kind: &str) -> Result<bool, Fault> {
         .query_row([kind], |row| row.get(0))
 }
 
+/// The SQL of a view that answers one of the first questions; `None`: it is another's.
+fn for_people(sql: &Sql<'_>, view: &str) -> Option<String> {
+    let (name, body) = FOR_PEOPLE.iter().find(|(name, _)| *name == view)?;
+    let days_left = match sql {
+        Sql::Sqlite(_) => sqlite::DAYS_LEFT,
+        Sql::Postgres(_) => postgres::DAYS_LEFT,
+    };
+    Some(create(name, &body.replace("{days_left}", days_left)))
+}
+
+/// An expression for a field of the JSON in `source`. A value that is not of the column's type is NULL.
+fn value(sql: &Sql<'_>, source: &str, column: &Column) -> String {
+    match sql {
+        Sql::Sqlite(_) => sqlite::value(source, column),
+        Sql::Postgres(_) => postgres::value(source, column),
+    }
+}
+
+/// Puts a view in the place of the one of that name. What people built on it stands: columns only come.
 fn replace(sql: &Sql<'_>, name: &str, create: &str) -> Result<(), Fault> {
-    sql.execute_batch(&format!("DROP VIEW IF EXISTS {}; {create}", quoted(name)))
+    match sql {
+        Sql::Sqlite(_) => sql.execute_batch(&format!("DROP VIEW IF EXISTS {}; {create}", quoted(name))),
+        Sql::Postgres(_) => {
+            sql.execute_batch(&create.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))?;
+            let keep = "INSERT INTO made_views (name, body) VALUES (?1, ?2)
+                 ON CONFLICT (name) DO UPDATE SET body = ?2";
+            sql.execute(keep, (name, create)).map(drop)
+        }
+    }
 }
 
 fn create(name: &str, body: &str) -> String {
@@ -92,8 +124,11 @@ fn create(name: &str, body: &str) -> String {
 
 /// The views there are, with their SQL.
 fn made(sql: &Sql<'_>) -> Result<BTreeMap<String, String>, Fault> {
-    let mut statement = sql.prepare_cached("SELECT name, sql FROM sqlite_master WHERE type = 'view'")?;
-    let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let made = match sql {
+        Sql::Sqlite(_) => sqlite::MADE,
+        Sql::Postgres(_) => postgres::MADE,
+    };
+    let rows = sql.prepare_cached(made)?.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.into_iter().collect())
 }
 
@@ -163,14 +198,14 @@ impl Register {
     }
 
     /// The SQL of the view.
-    fn view(&self) -> String {
+    fn view(&self, sql: &Sql<'_>) -> String {
         let detailed: HashSet<&str> =
             self.fields.iter().filter(|(_, is_detail)| *is_detail).map(|(field, _)| field.as_str()).collect();
         let mut columns = FIXED.map(quoted).to_vec();
         columns.extend(self.columns.iter().map(|column| {
-            let shown = value("doc", column);
+            let shown = value(sql, "doc", column);
             let shown = match detailed.contains(column.field.as_str()) {
-                true => format!("coalesce({shown}, {})", value("detail", column)),
+                true => format!("coalesce({shown}, {})", value(sql, "detail", column)),
                 false => shown,
             };
             format!("{shown} AS {}", quoted(&column.name))
@@ -184,43 +219,6 @@ impl Register {
     }
 }
 
-/// An expression for a field of the JSON in `source`, typed with guarded casts.
-fn value(source: &str, column: &Column) -> String {
-    let field = &column.field;
-    let is_plain = !field.is_empty() && !field.contains(['"', '\\']) && !field.contains(char::is_control);
-    if is_plain {
-        let path = literal(&format!("$.\"{field}\""));
-        let (kind, value) =
-            (format!("json_type({source}, {path})"), format!("json_extract({source}, {path})"));
-        return cast(column.shown, &kind, &value);
-    }
-    // A path cannot name such a key in every SQLite.
-    let shown = cast(column.shown, "type", "value");
-    format!("(SELECT {shown} FROM json_each(elements.{source}) WHERE key = {})", literal(field))
-}
-
-fn cast(shown: Type, kind: &str, value: &str) -> String {
-    match shown {
-        Type::Integer => format!(
-            "CASE {kind} WHEN 'integer' THEN {value} WHEN 'real' THEN \
-             CASE WHEN CAST({value} AS INTEGER) = {value} THEN CAST({value} AS INTEGER) END WHEN 'text' THEN \
-             CASE WHEN CAST(CAST({value} AS INTEGER) AS TEXT) = {value} THEN CAST({value} AS INTEGER) END END"
-        ),
-        Type::Number => format!(
-            "CASE {kind} WHEN 'integer' THEN {value} WHEN 'real' THEN {value} WHEN 'text' THEN \
-             CASE WHEN {value} GLOB '*[0-9]*' AND {value} NOT GLOB '*[^-0-9.]*' \
-             THEN CAST({value} AS REAL) END END"
-        ),
-        Type::Boolean => format!(
-            "CASE {kind} WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE CASE lower({value}) \
-             WHEN 'true' THEN 1 WHEN 'false' THEN 0 WHEN '1' THEN 1 WHEN '0' THEN 0 END END"
-        ),
-        Type::Text => format!(
-            "CASE {kind} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({value} AS TEXT) END"
-        ),
-    }
-}
-
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
@@ -228,52 +226,3 @@ fn quoted(name: &str) -> String {
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
-
-/// The views that answer the first questions.
-const FOR_PEOPLE: [(&str, &str); 4] = [
-    (
-        "measure_series",
-        "SELECT v.connection, v.measure_id, m.name AS measure, m.scorecard_id, s.name AS scorecard,
-  v.series, v.series_id, v.period, v.period_id, v.value, v.text
-FROM measure_values AS v
-JOIN elements AS m
-  ON m.kind = 'measures' AND m.connection = v.connection AND m.id = v.measure_id AND m.state = 'present'
-LEFT JOIN elements AS s
-  ON s.kind = 'scorecards' AND s.connection = v.connection AND s.id = m.scorecard_id
-WHERE v.removed_at IS NULL",
-    ),
-    (
-        // Days are reckoned in UTC here; the program reckons them in the connection's time zone.
-        "key_expiry",
-        "SELECT k.connection, k.slot, k.name AS \"key\", k.expires,
-  CAST(julianday(k.expires) - julianday(date('now')) AS INTEGER) AS days_left, c.mapped_user, c.timezone
-FROM keys AS k LEFT JOIN connections AS c ON c.name = k.connection",
-    ),
-    (
-        "last_runs",
-        "SELECT connection, id AS run, mode, started_at, finished_at, outcome, reason,
-  inserted, updated, restored, removed, unchanged, held, missing, rejected, requests
-FROM runs WHERE id IN (SELECT max(id) FROM runs GROUP BY connection)",
-    ),
-    (
-        // A date stands here only if every element people see was read by then.
-        "freshness",
-        "SELECT k.connection, k.kind,
-  (SELECT c.started_at FROM run_kinds AS c WHERE c.connection = k.connection AND c.kind = k.kind
-     AND c.outcome = 'complete' ORDER BY c.run DESC LIMIT 1) AS complete_as_of,
-  (SELECT c.started_at FROM run_kinds AS c WHERE c.connection = k.connection AND c.kind = k.kind
-     AND c.outcome IN ('complete', 'incremental') ORDER BY c.run DESC LIMIT 1) AS changes_as_of,
-  (SELECT count(*) FROM elements AS e
-   WHERE e.kind = k.kind AND e.connection = k.connection AND e.state = 'present') AS present,
-  (SELECT CASE WHEN count(*) = count(r.read_at) THEN min(r.read_at) END
-   FROM elements AS e LEFT JOIN run_reads AS r
-     ON r.connection = e.connection AND r.kind = e.kind AND r.part = 'detail' AND r.id = e.id
-   WHERE e.kind = k.kind AND e.connection = k.connection AND e.state = 'present') AS details_as_of,
-  (SELECT CASE WHEN count(*) = count(r.read_at) THEN min(r.read_at) END
-   FROM elements AS e LEFT JOIN run_reads AS r
-     ON r.connection = e.connection AND r.kind = e.kind AND r.part = 'values' AND r.id = e.id
-   WHERE e.kind = k.kind AND e.connection = k.connection AND e.state = 'present'
-     AND k.kind = 'measures') AS values_as_of
-FROM run_kinds AS k GROUP BY k.connection, k.kind",
-    ),
-];

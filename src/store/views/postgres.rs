@@ -1,0 +1,43 @@
+//! How PostgreSQL shows a field of a document, and tells how it made a view.
+
+use super::super::columns::Type;
+use super::{Column, literal};
+
+/// The views there are, with their SQL as it was given: the server keeps them in words of its own.
+pub(super) const MADE: &str = "SELECT name, body FROM made_views WHERE name IN
+    (SELECT table_name FROM information_schema.views WHERE table_schema = current_schema())";
+
+/// How many days are left of a key's date.
+pub(super) const DAYS_LEFT: &str = "k.expires - CAST(now() AT TIME ZONE 'UTC' AS date)";
+
+/// A longer text is no number that anybody wrote.
+const DIGITS_MAX: usize = 300;
+
+/// An expression for a field of the JSON in `source`, typed with guarded casts. A cast stands in a `CASE` of
+/// its own, for nothing else keeps the server from trying it first.
+pub(super) fn value(source: &str, column: &Column) -> String {
+    let field = literal(&column.field);
+    let (json, text) = (format!("{source} -> {field}"), format!("({source} ->> {field})"));
+    let number = format!("CAST({text} AS numeric)");
+    let integer = format!(
+        "CASE WHEN {number} BETWEEN {} AND {} AND {number} = trunc({number}) THEN CAST({number} AS bigint) END",
+        i64::MIN,
+        i64::MAX
+    );
+    match column.shown {
+        Type::Integer => format!(
+            "CASE jsonb_typeof({json}) WHEN 'number' THEN {integer} WHEN 'string' THEN \
+             CASE WHEN {text} ~ '^(0|-?[1-9][0-9]{{0,18}})$' THEN {integer} END END"
+        ),
+        Type::Number => format!(
+            "CASE jsonb_typeof({json}) WHEN 'number' THEN {number} WHEN 'string' THEN \
+             CASE WHEN length({text}) <= {DIGITS_MAX} AND {text} ~ '^-?([0-9]+[.]?[0-9]*|[.][0-9]+)$' \
+             THEN {number} END END"
+        ),
+        Type::Boolean => format!(
+            "CASE lower({text}) WHEN 'true' THEN TRUE WHEN 'false' THEN FALSE \
+             WHEN '1' THEN TRUE WHEN '0' THEN FALSE END"
+        ),
+        Type::Text => text,
+    }
+}

@@ -1,0 +1,48 @@
+//! How SQLite shows a field of a document, and tells how it made a view. Keeps to what SQLite 3.26 reads, for
+//! people bring their own tools.
+
+use super::super::columns::Type;
+use super::{Column, literal};
+
+/// The views there are, with their SQL.
+pub(super) const MADE: &str = "SELECT name, sql FROM sqlite_master WHERE type = 'view'";
+
+/// How many days are left of a key's date.
+pub(super) const DAYS_LEFT: &str = "CAST(julianday(k.expires) - julianday(date('now')) AS INTEGER)";
+
+/// An expression for a field of the JSON in `source`, typed with guarded casts.
+pub(super) fn value(source: &str, column: &Column) -> String {
+    let field = &column.field;
+    let is_plain = !field.is_empty() && !field.contains(['"', '\\']) && !field.contains(char::is_control);
+    if is_plain {
+        let path = literal(&format!("$.\"{field}\""));
+        let (kind, value) =
+            (format!("json_type({source}, {path})"), format!("json_extract({source}, {path})"));
+        return cast(column.shown, &kind, &value);
+    }
+    // A path cannot name such a key in every SQLite.
+    let shown = cast(column.shown, "type", "value");
+    format!("(SELECT {shown} FROM json_each(elements.{source}) WHERE key = {})", literal(field))
+}
+
+fn cast(shown: Type, kind: &str, value: &str) -> String {
+    match shown {
+        Type::Integer => format!(
+            "CASE {kind} WHEN 'integer' THEN {value} WHEN 'real' THEN \
+             CASE WHEN CAST({value} AS INTEGER) = {value} THEN CAST({value} AS INTEGER) END WHEN 'text' THEN \
+             CASE WHEN CAST(CAST({value} AS INTEGER) AS TEXT) = {value} THEN CAST({value} AS INTEGER) END END"
+        ),
+        Type::Number => format!(
+            "CASE {kind} WHEN 'integer' THEN {value} WHEN 'real' THEN {value} WHEN 'text' THEN \
+             CASE WHEN {value} GLOB '*[0-9]*' AND {value} NOT GLOB '*[^-0-9.]*' \
+             THEN CAST({value} AS REAL) END END"
+        ),
+        Type::Boolean => format!(
+            "CASE {kind} WHEN 'true' THEN 1 WHEN 'false' THEN 0 ELSE CASE lower({value}) \
+             WHEN 'true' THEN 1 WHEN 'false' THEN 0 WHEN '1' THEN 1 WHEN '0' THEN 0 END END"
+        ),
+        Type::Text => format!(
+            "CASE {kind} WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE CAST({value} AS TEXT) END"
+        ),
+    }
+}
