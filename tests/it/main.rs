@@ -35,6 +35,9 @@ mod notify_test;
 mod odd;
 mod office;
 mod page;
+mod postgres;
+#[path = "../support/postgres.rs"]
+mod postgres_server;
 mod probe;
 mod program;
 mod prometheus;
