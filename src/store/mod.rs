@@ -23,7 +23,7 @@ mod memory;
 mod news;
 mod owner;
 mod placements;
-mod postgres;
+pub mod postgres;
 mod prune;
 mod publish;
 mod reads;
@@ -140,6 +140,28 @@ impl Store {
         let store = Self::Sqlite(Arc::new(Sqlite::open(path, now)?));
         store.refresh_views().await?;
         Ok(store)
+    }
+
+    /// Opens the store in a PostgreSQL database, and makes its schema or brings it to this program's version.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`]: a person must act first; [`StoreError::Failed`]: the server is out of reach.
+    pub async fn open_postgres(settings: postgres::Settings, now: DateTime<Utc>) -> Result<Self, StoreError> {
+        let db = Postgres::open(settings)?;
+        db.migrate(now)?;
+        let store = Self::Postgres(Arc::new(db));
+        store.refresh_views().await?;
+        Ok(store)
+    }
+
+    /// Opens the store in a PostgreSQL database for commands that only look.
+    ///
+    /// # Errors
+    /// As for [`Store::open_postgres`], and when there is no store yet.
+    pub async fn open_postgres_read_only(settings: postgres::Settings) -> Result<Self, StoreError> {
+        let db = Postgres::open(settings)?;
+        db.refuse_other()?;
+        Ok(Self::Postgres(Arc::new(db)))
     }
 
     /// Opens an existing SQLite store for commands that only look.

@@ -315,14 +315,12 @@ CREATE TABLE deliveries (
 CREATE INDEX deliveries_waiting ON deliveries (target, id) WHERE delivered_at IS NULL AND abandoned_at IS NULL;
 CREATE INDEX deliveries_warning ON deliveries (warning, target);
 
--- Who works on a connection, until when. The token grows with each holder: what an earlier one writes is
--- refused. Without a holder: free. The due time is that of the last run that was begun by the schedule.
+-- Who works on a connection, until when, by this server's clock. The token grows with each holder: what an
+-- earlier one writes is refused. Without a holder it is free.
 CREATE TABLE leases (
     name       text PRIMARY KEY,
     token      bigint NOT NULL,
     holder     text,
-    expires_at timestamptz NOT NULL,
-    due_at     timestamptz,
-    is_done    boolean NOT NULL DEFAULT FALSE
+    expires_at timestamptz NOT NULL
 );
 ";

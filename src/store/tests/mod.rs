@@ -43,7 +43,7 @@ fn kind(name: &str) -> Kind {
 }
 
 /// A store on a fresh file, and a pull that a test shapes.
-struct Bench {
+pub(crate) struct Bench {
     store: Store,
     dir: TempDir,
     connection: ConnectionName,
@@ -65,6 +65,14 @@ impl Bench {
     async fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let store = Store::open(&dir.path().join("store.db"), noon()).await.unwrap();
+        Self::of(store, dir)
+    }
+
+    pub(crate) async fn on(store: Store) -> Self {
+        Self::of(store, TempDir::new().unwrap())
+    }
+
+    fn of(store: Store, dir: TempDir) -> Self {
         Self { store, dir, connection: city(), kind: kind("objectives"), now: noon() }
     }
 
@@ -141,7 +149,7 @@ impl Bench {
         committed
     }
 
-    async fn sync_rows(&mut self, documents: &[&str]) -> Committed {
+    pub(crate) async fn sync_rows(&mut self, documents: &[&str]) -> Committed {
         let pull = self.pull(documents);
         self.sync(&pull).await
     }

@@ -1,0 +1,92 @@
+//! What is asked of the server beside the store's subjects: whether it answers and can be written, its time,
+//! its version, and what the store takes there.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+
+use super::fault::{Trouble, explain};
+use super::pool::{Loan, Postgres};
+use crate::store::StoreError;
+use crate::store::sql::{Cell, Fault, FromCell as _, ToCell as _};
+use crate::store::sqlite::blocking;
+
+/// How long an open session may take to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long each host may take where a session must be opened first.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(3);
+/// Makes a table of 64 KiB, which takes room on the disk at once.
+const PROBE: &str = "SAVEPOINT probe; CREATE TABLE write_probe (x text); \
+    INSERT INTO write_probe SELECT repeat('x', 1024) FROM generate_series(1, 64); \
+    ROLLBACK TO SAVEPOINT probe";
+
+impl Postgres {
+    /// Asks the server for an answer. Takes seconds at most, and does not wait for whoever reads or writes:
+    /// if no session is free, it opens one more.
+    ///
+    /// # Errors
+    /// No answer came, or the store cannot be used.
+    pub(in crate::store) fn answers(&self) -> Result<(), StoreError> {
+        let ask = || {
+            let lend = || self.lend_at_once(OPEN_TIMEOUT);
+            self.begin("SELECT 1", ANSWER_TIMEOUT, &lend).map(Loan::give_back)
+        };
+        blocking(ask).map_err(|trouble| explain(&self.settings, &"read the store", trouble.into()))
+    }
+
+    /// Whether a write can be made: makes one and takes it back.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub(in crate::store) fn write_probe(&self) -> Result<(), StoreError> {
+        self.write("write to the store", |sql| sql.batch(PROBE))
+    }
+
+    /// The server's present instant, to the millisecond: what it said, and half of the time that asking it
+    /// took.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(in crate::store) fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        self.read("read the server's clock", |sql| {
+            const ASK: &str = "SELECT clock_timestamp()";
+            // The first time takes longer, for the statement is prepared.
+            sql.query(ASK, &[])?;
+            let asked = Instant::now();
+            let said = sql.query(ASK, &[])?;
+            let half = TimeDelta::from_std(asked.elapsed() / 2)?;
+            let said = said.into_iter().flatten().next().ok_or_else(unexpected)?;
+            Ok((DateTime::<Utc>::from_cell(said)? + half).trunc_subsecs(3))
+        })
+    }
+
+    /// What the schema's tables and indexes take on the server's disk, in bytes; 0 where that cannot be told.
+    pub(in crate::store) fn bytes(&self) -> u64 {
+        let statement = "SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c \
+            JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = ?1 AND c.relkind IN ('r', 'm')";
+        let schema = self.settings.schema.to_cell();
+        let told = self.read("measure the store", |sql| sql.query(statement, std::slice::from_ref(&schema)));
+        match told.as_ref().map(|rows| rows.first().and_then(|row| row.first())) {
+            Ok(Some(Cell::Integer(bytes))) => u64::try_from(*bytes).unwrap_or(0),
+            _ => 0,
+        }
+    }
+
+    /// What the server says it is, for people: `15.14 (Debian 15.14-0+deb12u1)`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub(in crate::store) fn server_version(&self) -> Result<String, StoreError> {
+        self.read("read the server's version", |sql| {
+            let said = sql.query("SELECT current_setting('server_version')", &[])?;
+            match said.into_iter().flatten().next() {
+                Some(Cell::Text(text)) => Ok(text.into_owned()),
+                _ => Err(unexpected()),
+            }
+        })
+    }
+}
+
+fn unexpected() -> Fault {
+    Trouble::Value("the answer is not what was asked for".into()).into()
+}

@@ -1,0 +1,52 @@
+//! Tests that need a PostgreSQL server on this machine.
+
+mod cells;
+mod pool;
+mod smoke;
+
+use std::time::Duration;
+
+use super::super::{Host, Postgres, Session, Settings};
+use super::server;
+use crate::store::StoreError;
+use crate::store::sql::{Cell, Fault};
+
+/// Settings for a database, through the server's socket, in the schema `public`.
+fn settings(database: &server::Database) -> Settings {
+    Settings {
+        hosts: vec![(Host::Socket(database.folder.clone()), database.port)],
+        database: database.name.clone(),
+        user: database.user.into(),
+        password: None,
+        password_file: None,
+        schema: "public".into(),
+        tls: None,
+        ca_file: None,
+        client_certificate: None,
+        connect_timeout: Duration::from_secs(10),
+        statement_timeout: Duration::from_secs(30),
+        connections_max: 4,
+    }
+}
+
+/// A fresh database on the shared server, and the driver on it.
+fn fresh() -> (server::Database, Postgres) {
+    let database = server::Postgres::shared().database();
+    let db = Postgres::open(settings(&database)).unwrap();
+    (database, db)
+}
+
+fn text(text: &str) -> Cell<'static> {
+    Cell::Text(text.to_owned().into())
+}
+
+/// What is told when `work` is done in one transaction that fails.
+#[track_caller]
+fn refusal(db: &Postgres, mut work: impl FnMut(&Session) -> Result<(), Fault>) -> String {
+    told(&db.write("try it", |sql| work(sql)).unwrap_err())
+}
+
+/// An error as people meet it, with all that is behind it.
+fn told(error: &StoreError) -> String {
+    super::super::fault::chain(error)
+}
