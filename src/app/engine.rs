@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-use super::AppError;
+use super::{AppError, place};
 use crate::board::Board;
 use crate::clock::Clock;
 use crate::config::{Config, Connection, Warnings};
@@ -16,7 +16,7 @@ use crate::pull::hosts::Hosts;
 use crate::run::Mode;
 use crate::secrets::{self, TargetSecrets};
 use crate::spool::Budget;
-use crate::store::Store;
+use crate::store::{Place, Store};
 
 /// What all passes share.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Engine {
     /// # Errors
     /// Those of [`Store::open`].
     pub async fn open(config: Config, clock: Clock) -> Result<Self, AppError> {
-        let store = Store::open(&config.store_path, clock.now()).await?;
+        let store = Store::open(&place(&config.store), clock.now()).await?;
         Ok(Self::with_store(config, store, clock))
     }
 
@@ -57,10 +57,11 @@ impl Engine {
     /// # Errors
     /// Those of [`Store::open_read_only`].
     pub async fn open_to_look(config: Config, clock: Clock) -> Result<Self, AppError> {
-        let store = match config.store_path.exists() {
-            true => Store::open_read_only(&config.store_path).await?,
-            false => return Self::on_scratch(config, clock).await,
-        };
+        let place = place(&config.store);
+        if place.is_empty() {
+            return Self::on_scratch(config, clock).await;
+        }
+        let store = Store::open_read_only(&place).await?;
         Ok(Self::with_store(config, store, clock))
     }
 
@@ -71,7 +72,7 @@ impl Engine {
     pub async fn on_scratch(config: Config, clock: Clock) -> Result<Self, AppError> {
         let context = "cannot make a scratch store";
         let scratch = tempfile::tempdir().map_err(|source| AppError::System { context, source })?;
-        let store = Store::open(&scratch.path().join("empty.db"), clock.now()).await?;
+        let store = Store::open(&Place::file(scratch.path().join("empty.db")), clock.now()).await?;
         Ok(Self { _scratch: Some(scratch), ..Self::with_store(config, store, clock) })
     }
 

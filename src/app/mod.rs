@@ -6,6 +6,7 @@ mod engine;
 mod error;
 mod exit;
 mod pass;
+mod place;
 mod publishing;
 mod ring;
 mod settings;
@@ -22,9 +23,10 @@ pub use engine::Engine;
 pub use error::AppError;
 pub use exit::Exit;
 pub use pass::{Asker, Order, Passed};
+pub use place::place;
 pub use publishing::keep_published;
 pub use ring::Ring;
-pub use settings::{Settings, refuse_shared_keys, store_path};
+pub use settings::{Settings, daemon_place, refuse_shared_keys};
 
 use crate::daemon;
 

@@ -18,7 +18,7 @@ impl Engine {
     /// # Errors
     /// It cannot be made: the old one stays.
     pub async fn publish(&self) -> Result<(), AppError> {
-        if let Some(settings) = &self.config.publish {
+        if let Some(settings) = self.config.store.publish() {
             publish::if_due(&self.store, settings, self.clock.now()).await?;
         }
         Ok(())

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::AppError;
 use crate::clock::Clock;
-use crate::config::Config;
 use crate::config::problems::{Problem, Problems};
+use crate::config::{Config, DaemonPlace, Postgres, STATE_DIR, Store};
 use crate::key::KeyPair;
 use crate::name::ConnectionName;
 use crate::notify::Notifier;
@@ -38,7 +38,7 @@ impl Settings {
     /// Those of [`Settings::load`].
     pub fn read(path: &Path) -> Result<Self, AppError> {
         let (path, text) = read_file(path)?;
-        let config = Config::parse(&text, &path)?;
+        let config = Config::parse_on(&text, &path, &spool_dir())?;
         Ok(Self { path, config })
     }
 
@@ -60,12 +60,12 @@ impl Settings {
     /// [`AppError::Config`] with every such key.
     pub fn refuse_fixed(&self, before: &Config) -> Result<(), AppError> {
         let now = &self.config;
-        let fixed = [
-            ("store.sqlite.path", now.store_path != before.store_path),
+        let mut fixed = vec![
             ("daemon.memory_max", now.daemon.memory_max != before.daemon.memory_max),
             ("server", now.server != before.server),
             ("log.format", now.log != before.log),
         ];
+        fixed.extend(fixed_of_store(now, before));
         let problem = |(path, _): (&str, bool)| Problem {
             path: path.to_owned(),
             text: "cannot change while the daemon runs; put the old value back, or restart the daemon".into(),
@@ -75,13 +75,56 @@ impl Settings {
     }
 }
 
-/// Where the store lies by the file at `path`, whatever else is wrong with it.
+/// What of the store cannot change, and whether it did. The password may: it is read at each connect.
+fn fixed_of_store(now: &Config, before: &Config) -> Vec<(&'static str, bool)> {
+    match (&now.store, &before.store) {
+        (Store::Sqlite { path: now, .. }, Store::Sqlite { path: before, .. }) => {
+            vec![("store.sqlite.path", now != before)]
+        }
+        (Store::Postgres(after), Store::Postgres(known)) => {
+            let Postgres {
+                hosts,
+                database,
+                user,
+                password: _,
+                schema,
+                tls,
+                connect_timeout,
+                statement_timeout,
+                connections_max,
+                lease,
+            } = known;
+            vec![
+                ("store.postgres.host", after.hosts != *hosts),
+                ("store.postgres.database", after.database != *database),
+                ("store.postgres.user", after.user != *user),
+                ("store.postgres.schema", after.schema != *schema),
+                ("store.postgres.tls", after.tls != *tls),
+                ("store.postgres.connect_timeout", after.connect_timeout != *connect_timeout),
+                ("store.postgres.statement_timeout", after.statement_timeout != *statement_timeout),
+                ("store.postgres.connections_max", after.connections_max != *connections_max),
+                ("store.postgres.lease", after.lease != *lease),
+                // The daemon's lock lies there.
+                ("daemon.spool_dir", now.daemon.spool_dir != before.daemon.spool_dir),
+            ]
+        }
+        _ => vec![("store", true)],
+    }
+}
+
+/// Where the daemon has its lock by the file at `path`, whatever else is wrong with it.
 ///
 /// # Errors
 /// Those of [`Settings::read`].
-pub fn store_path(path: &Path) -> Result<PathBuf, AppError> {
+pub fn daemon_place(path: &Path) -> Result<DaemonPlace, AppError> {
     let (path, text) = read_file(path)?;
-    Ok(Config::store_path(&text, &path)?)
+    Ok(Config::daemon_place_on(&text, &path, &spool_dir())?)
+}
+
+/// Where spools go on this machine when nothing else says it.
+fn spool_dir() -> PathBuf {
+    let state = Path::new(STATE_DIR);
+    if state.is_dir() { state.to_owned() } else { std::env::temp_dir() }
 }
 
 /// The file's text, and its path made absolute, so that what `config` prints means the same wherever it is

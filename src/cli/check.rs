@@ -138,13 +138,13 @@ async fn check(settings: Settings, arguments: &Arguments) -> Result<(Checked, Ve
     if targets.iter().any(|target| target.error.is_some()) {
         exits.push(Exit::MustChange);
     }
-    let path = engine.config.store_path.display().to_string();
+    let path = engine.config.store.to_string();
     let config = settings.path.display().to_string();
-    let publish = settings.config.publish.as_ref().map(check_copy);
+    let publish = settings.config.store.publish().map(check_copy);
     if publish.as_ref().is_some_and(|copy| copy.error.is_some()) {
         exits.push(Exit::MustChange);
     }
-    let note = asked_as_root(&engine.config.store_path);
+    let note = engine.config.store.sqlite_path().and_then(asked_as_root);
     let store = CheckedStore { path, publish, is_deep: arguments.deep, faults, note };
     Ok((Checked { config, connections, keys, targets, store }, exits))
 }

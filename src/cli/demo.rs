@@ -48,7 +48,8 @@ async fn play(folder: PathBuf) -> Result<(Vec<Outcome>, PathBuf), AppError> {
     sync(&engine).await?;
     scene::edit(&mut simulator.world(), &clock);
     let ends = sync(&engine).await?;
-    Ok((ends, engine.config.store_path.clone()))
+    let store = engine.config.store.sqlite_path().expect("the demo's settings name a file");
+    Ok((ends, store.to_owned()))
 }
 
 async fn sync(engine: &Engine) -> Result<Vec<Outcome>, AppError> {

@@ -11,6 +11,7 @@ use super::output::instant;
 use super::{Exit, Output};
 use crate::app::{self, AppError};
 use crate::clock::Clock;
+use crate::config::DaemonPlace;
 use crate::store::{DaemonLock, Pulse};
 
 /// The daemon turns at least once a minute.
@@ -30,8 +31,8 @@ struct Health {
 }
 
 pub(super) fn run(config: &Path, out: &Output) -> Result<Exit, AppError> {
-    let store = app::store_path(config)?;
-    let health = match DaemonLock::look(&store) {
+    let place = app::daemon_place(config)?;
+    let health = match DaemonLock::look(&place) {
         Ok(pulse) => {
             let error = fault(&pulse, Clock::System.now());
             let Pulse { holder, beat_at, is_starting, .. } = pulse;
@@ -44,7 +45,7 @@ pub(super) fn run(config: &Path, out: &Output) -> Result<Exit, AppError> {
             }
         }
         Err(error) => {
-            let error = Some(unseen(&store, &error));
+            let error = Some(unseen(&place, &error));
             Health { is_healthy: false, is_starting: false, daemon: None, beat_at: None, error }
         }
     };
@@ -74,24 +75,25 @@ fn fault(pulse: &Pulse, now: DateTime<Utc>) -> Option<String> {
     }
     (age > BEAT_AGE_MAX).then(|| {
         format!(
-            "hung since {at} ({holder}), or its store's folder cannot be written; see its log, restart it"
+            "hung since {at} ({holder}), or the folder of its lock cannot be written; see its log, restart it"
         )
     })
 }
 
 /// Why the lock cannot be looked at.
-fn unseen(store: &Path, error: &io::Error) -> String {
-    let lock = DaemonLock::path(store);
-    let has_folder = store.parent().is_some_and(Path::is_dir);
+fn unseen(place: &DaemonPlace, error: &io::Error) -> String {
+    let lock = DaemonLock::path(place);
+    let has_folder = lock.parent().is_some_and(Path::is_dir);
+    let (work, folder) = match place {
+        DaemonPlace::Store(path) => (format!("on {}", path.display()), "its store's folder"),
+        DaemonPlace::SpoolDir(folder) => (format!("in {}", folder.display()), "its daemon.spool_dir"),
+    };
     match error.kind() {
         io::ErrorKind::NotFound if has_folder => {
-            format!(
-                "not running: no daemon ever ran on {}; start it with clearpoint-sync run",
-                store.display()
-            )
+            format!("not running: no daemon ever ran {work}; start it with clearpoint-sync run")
         }
         _ => format!(
-            "{} cannot be read: {error}; look as the daemon's user or in its group, where its store's folder is",
+            "{} cannot be read: {error}; look as the daemon's user or in its group, where {folder} is",
             lock.display()
         ),
     }

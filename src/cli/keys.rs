@@ -29,7 +29,7 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &Output) -> R
 
 /// Every key, with what the store of the settings knows of it, as far as there is one that can be read.
 async fn known_rows(settings: &Settings, out: &Output) -> Vec<KeyStatus> {
-    if settings.config.store_path.exists() {
+    if !app::place(&settings.config.store).is_empty() {
         match from_store(settings).await {
             Ok(rows) => return rows,
             Err(error) => {
@@ -43,7 +43,7 @@ async fn known_rows(settings: &Settings, out: &Output) -> Vec<KeyStatus> {
 }
 
 async fn from_store(settings: &Settings) -> Result<Vec<KeyStatus>, AppError> {
-    let store = Store::open_read_only(&settings.config.store_path).await?;
+    let store = Store::open_read_only(&app::place(&settings.config.store)).await?;
     rows(settings, &Clock::System, &store).await
 }
 

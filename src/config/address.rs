@@ -1,7 +1,9 @@
-//! Addresses: base URLs and proxies. Judged on the parsed host, never on the string, and never shown:
+//! Addresses: base URLs, proxies and hosts. Judged on the parsed host, never on the string, and never shown:
 //! a user, a password or a token may stand in one.
 
-use url::Url;
+use std::net::IpAddr;
+
+use url::{Host, Url};
 
 pub use crate::network::is_loopback;
 
@@ -28,6 +30,16 @@ pub fn proxy(text: &str) -> Result<Url, String> {
         return Err("has more than a host and a port; end it there".into());
     }
     Ok(url)
+}
+
+/// A host's name, or its address without brackets; `None`: neither.
+pub(super) fn host(text: &str) -> Option<Host> {
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => Some(Host::Ipv4(address)),
+        Ok(IpAddr::V6(address)) => Some(Host::Ipv6(address)),
+        // What is read as an address here was spelled in a way that nobody means.
+        Err(_) => Host::parse(text).ok().filter(|host| matches!(host, Host::Domain(_))),
+    }
 }
 
 fn parse(text: &str, example: &str) -> Result<Url, String> {

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use toml::Value;
 
+use super::postgres::{ClientCertificate, Host, Trust};
 use super::{
     Config, Connection, Daemon, Details, Email, History, HostLimits, Http, Limits, LogFormat, Login,
-    MeasureData, Network, Proxy, Publish, Server, Target, Tls, Warnings, Way, address, values,
+    MeasureData, Network, Postgres, Proxy, Publish, Server, Store, Target, Tls, Warnings, Way, address,
+    postgres, values,
 };
 use crate::key::{Key, SecretSource};
 use crate::kind::{Kind, Paging, catalogue};
@@ -19,25 +21,9 @@ impl Config {
     /// All settings in force, as TOML that parses back to the same settings.
     #[must_use]
     pub fn in_force(&self) -> String {
-        let Self {
-            store_path,
-            publish,
-            connections,
-            host_limits,
-            daemon,
-            network,
-            history,
-            warnings,
-            server,
-            log,
-        } = self;
+        let Self { store, connections, host_limits, daemon, network, history, warnings, server, log } = self;
         let mut page = Page::default();
-        page.section("store.sqlite");
-        page.path("path", store_path);
-        if let Some(Publish { path, every }) = publish {
-            page.path("publish", path);
-            page.duration("publish_every", *every);
-        }
+        page.store(store);
         for connection in connections {
             page.connection(connection);
         }
@@ -81,6 +67,61 @@ impl Page {
 
     fn duration(&mut self, key: &str, value: Duration) {
         self.text(key, &values::spell_duration(value));
+    }
+
+    fn store(&mut self, store: &Store) {
+        match store {
+            Store::Sqlite { path, publish } => {
+                self.section("store.sqlite");
+                self.path("path", path);
+                if let Some(Publish { path, every }) = publish {
+                    self.path("publish", path);
+                    self.duration("publish_every", *every);
+                }
+            }
+            Store::Postgres(postgres) => self.postgres(postgres),
+        }
+    }
+
+    fn postgres(&mut self, postgres: &Postgres) {
+        let Postgres {
+            hosts,
+            database,
+            user,
+            password,
+            schema,
+            tls,
+            connect_timeout,
+            statement_timeout,
+            connections_max,
+            lease,
+        } = postgres;
+        self.section("store.postgres");
+        let spelled: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        self.line("host", list(spelled.iter().map(String::as_str)));
+        // All sockets have one port, and where there is none each host has its own behind it.
+        let socket = hosts.iter().find(|address| matches!(address.host, Host::Socket(_)));
+        self.line("port", socket.unwrap_or(&hosts[0]).port);
+        self.text("database", database);
+        self.text("user", user);
+        if let Some(password) = password {
+            self.line("password", source(password));
+        }
+        self.text("schema", schema);
+        self.text("tls", tls.as_str());
+        if let postgres::Tls::On(Trust { proof: _, ca_file, client }) = tls {
+            if let Some(path) = ca_file {
+                self.path("ca_file", path);
+            }
+            if let Some(ClientCertificate { certificate, key }) = client {
+                self.path("client_certificate", certificate);
+                self.path("client_key", key);
+            }
+        }
+        self.duration("connect_timeout", *connect_timeout);
+        self.duration("statement_timeout", *statement_timeout);
+        self.line("connections_max", connections_max);
+        self.duration("lease", *lease);
     }
 
     fn connection(&mut self, connection: &Connection) {

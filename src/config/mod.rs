@@ -5,10 +5,12 @@ pub mod address;
 mod connection;
 mod in_force;
 mod kinds;
+pub mod postgres;
 pub mod problems;
 mod raw;
 mod server;
 mod service;
+mod store;
 mod targets;
 mod values;
 
@@ -28,19 +30,22 @@ use crate::name::ConnectionName;
 use crate::schedule::Schedule;
 
 pub use crate::network::{Network, Proxy};
+pub use postgres::Postgres;
 pub use server::Server;
+pub use store::{DaemonPlace, Publish, Store};
 pub use targets::{Email, Http, HttpFormat, Login, Target, Tls, Way};
 
 use problems::Problems;
 use raw::{Faults, Section};
 
+/// Where the units and the image keep what the program writes.
+pub const STATE_DIR: &str = "/var/lib/clearpoint-sync";
+
 /// Checked settings: everything that holds one is proof that it was checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// The SQLite file.
-    pub store_path: PathBuf,
-    /// The copy for readers, if one is wanted.
-    pub publish: Option<Publish>,
+    /// Where the copy is kept.
+    pub store: Store,
     /// Connections in name order.
     pub connections: Vec<Connection>,
     /// Limits shared by all connections to one host.
@@ -66,6 +71,15 @@ impl Config {
     /// Every fault, to be shown as it is; the exit code is 2. Where the text is no TOML, only that is
     /// said: what the rest means is not known yet.
     pub fn parse(text: &str, path: &Path) -> Result<Self, Problems> {
+        Self::parse_on(text, path, Path::new(STATE_DIR))
+    }
+
+    /// As [`Config::parse`], on a machine where spools go to `spool_dir` when neither the settings nor the
+    /// place of the store name a folder.
+    ///
+    /// # Errors
+    /// Those of [`Config::parse`].
+    pub fn parse_on(text: &str, path: &Path, spool_dir: &Path) -> Result<Self, Problems> {
         // An editor of another system may leave a byte order mark.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let (_, errors) = toml::de::DeTable::parse_recoverable(text);
@@ -75,7 +89,7 @@ impl Config {
         let table = toml::from_str::<toml::Table>(text)
             .map_err(|error| Problems::of_syntax(path, text, vec![error]))?;
         let faults = Faults::default();
-        let config = Self::read(Section::root(table, &faults), path);
+        let config = Self::read(Section::root(table, &faults), path, spool_dir);
         let faults = faults.into_inner();
         match config {
             Some(config) if faults.is_empty() => Ok(config),
@@ -83,29 +97,38 @@ impl Config {
         }
     }
 
-    /// Where the store lies by the text of the file at `path`, whatever else is wrong with it.
+    /// Where the daemon has its lock by the text of the file at `path`, whatever else is wrong with it; the
+    /// rest is as in [`Config::parse_on`].
     ///
     /// # Errors
     /// Every fault of the file: one of them is about this.
-    pub fn store_path(text: &str, path: &Path) -> Result<PathBuf, Problems> {
+    pub fn daemon_place_on(text: &str, path: &Path, spool_dir: &Path) -> Result<DaemonPlace, Problems> {
         let (table, _) = toml::de::DeTable::parse_recoverable(text.strip_prefix('\u{feff}').unwrap_or(text));
         let table = toml::Table::deserialize(toml::de::Deserializer::from(table)).unwrap_or_default();
         let faults = Faults::default();
         let mut root = Section::root(table, &faults);
         let folder = path.parent().unwrap_or(Path::new(""));
-        match service::read_store(root.section("store"), folder).0 {
-            Some(store_path) => Ok(store_path),
-            None => Self::parse(text, path).map(|config| config.store_path),
+        match store::read(root.section("store"), folder) {
+            Some(store) => {
+                let daemon = read_daemon(&mut root, folder, Some(&store), spool_dir);
+                Ok(DaemonPlace::of(&store, &daemon.spool_dir))
+            }
+            None => Self::parse_on(text, path, spool_dir).map(|config| config.daemon_place()),
         }
     }
 
-    fn read(mut root: Section<'_>, path: &Path) -> Option<Self> {
+    /// Where the daemon has its lock.
+    #[must_use]
+    pub fn daemon_place(&self) -> DaemonPlace {
+        DaemonPlace::of(&self.store, &self.daemon.spool_dir)
+    }
+
+    fn read(mut root: Section<'_>, path: &Path, spool_dir: &Path) -> Option<Self> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let (store_path, publish) = service::read_store(root.section("store"), folder);
+        let store = store::read(root.section("store"), folder);
         let known = kinds::read(&mut root);
         let connections = connection::read_all(&mut root, &known, folder);
-        let beside = store_path.as_deref().and_then(Path::parent);
-        let daemon = service::read_daemon(root.section("daemon"), folder, beside);
+        let daemon = read_daemon(&mut root, folder, store.as_ref(), spool_dir);
         Some(Self {
             connections,
             host_limits: service::read_host_limits(root.section("host_limits")),
@@ -115,10 +138,18 @@ impl Config {
             warnings: service::read_warnings(root.section("warnings"), folder),
             server: server::read(&mut root),
             log: service::read_log(root.section("log")),
-            store_path: store_path?,
-            publish,
+            store: store?,
         })
     }
+}
+
+/// Spools spill beside a store that is a file, for a container has no other folder.
+fn read_daemon(root: &mut Section<'_>, folder: &Path, store: Option<&Store>, spool_dir: &Path) -> Daemon {
+    let beside = match store {
+        Some(Store::Sqlite { path, .. }) => path.parent().unwrap_or(folder),
+        Some(Store::Postgres(_)) | None => spool_dir,
+    };
+    service::read_daemon(root.section("daemon"), folder, beside)
 }
 
 /// One API key on one ClearPoint account.
@@ -238,17 +269,8 @@ pub struct Daemon {
     pub runs_max: u32,
     /// Bytes for bodies and spools of all runs together.
     pub memory_max: u64,
-    /// Where spools spill; beside the store by default.
+    /// Where spools spill; by default beside a store that is a file.
     pub spool_dir: PathBuf,
-}
-
-/// `store.sqlite.publish`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publish {
-    /// The copy.
-    pub path: PathBuf,
-    /// The copy is made anew this often, at most.
-    pub every: Duration,
 }
 
 /// `[history]`

@@ -1,46 +1,15 @@
-//! The sections that are not about a connection: store, host limits, daemon, network, history,
-//! warnings, log; `server` has a file of its own.
+//! The sections that are not about a connection: host limits, daemon, network, history, warnings, log;
+//! `store` and `server` have files of their own.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use toml::Value;
 
 use super::raw::Section;
-use super::{
-    Daemon, History, HostLimits, LogFormat, Network, Proxy, Publish, Warnings, address, targets, values,
-};
+use super::{Daemon, History, HostLimits, LogFormat, Network, Proxy, Warnings, address, targets, values};
 
-const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
-
-pub(super) fn read_store(mut section: Section<'_>, folder: &Path) -> (Option<PathBuf>, Option<Publish>) {
-    let mut sqlite = section.section("sqlite");
-    let cure = "write the file's path (for example \"/var/lib/clearpoint-sync/clearpoint.db\")";
-    let path = sqlite.require("path", cure, |value| database_path(folder, value));
-    let every = sqlite.read("publish_every", values::duration("1m", "30d"));
-    let wants_copy = sqlite.has("publish");
-    let publish = sqlite.read("publish", |value| {
-        let copy = database_path(folder, value)?;
-        match path.as_ref() == Some(&copy) {
-            true => Err("is the store itself; name another file".to_owned()),
-            false => Ok(copy),
-        }
-    });
-    if !wants_copy && every.is_some() {
-        sqlite.fault("publish_every", "stands without publish; write both, or neither");
-    }
-    (path, publish.map(|path| Publish { path, every: every.unwrap_or(HOUR) }))
-}
-
-/// SQLite would take some texts for something else than a file.
-fn database_path(folder: &Path, value: &Value) -> Result<PathBuf, String> {
-    let typed = values::string(value, "a path in quotes")?;
-    if typed.starts_with(':') || typed.starts_with("file:") || typed.ends_with('/') {
-        return Err(format!("{typed:?} is no file; write a plain path"));
-    }
-    values::path(folder, value)
-}
 
 pub(super) fn read_host_limits(mut section: Section<'_>) -> HostLimits {
     let rate = section.read("requests_per_second", values::rate(1000.0));
@@ -50,13 +19,13 @@ pub(super) fn read_host_limits(mut section: Section<'_>) -> HostLimits {
     }
 }
 
-/// Spools spill `beside` the store unless another folder is named: a container has no other.
-pub(super) fn read_daemon(mut section: Section<'_>, folder: &Path, beside: Option<&Path>) -> Daemon {
-    let spool_dir = section.read("spool_dir", |value| values::path(folder, value));
+/// Spools spill to the folder `spool_dir` unless another one is named.
+pub(super) fn read_daemon(mut section: Section<'_>, folder: &Path, spool_dir: &Path) -> Daemon {
+    let named = section.read("spool_dir", |value| values::path(folder, value));
     Daemon {
         runs_max: section.read("runs_max", values::whole(1, 10_000)).unwrap_or(64),
         memory_max: section.read("memory_max", values::size("8MB")).unwrap_or(48_000_000),
-        spool_dir: spool_dir.unwrap_or_else(|| beside.unwrap_or(folder).to_owned()),
+        spool_dir: named.unwrap_or_else(|| spool_dir.to_owned()),
     }
 }
 

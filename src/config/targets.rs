@@ -1,6 +1,5 @@
 //! `[warnings.targets.NAME]`: who is told of warnings besides the log.
 
-use std::net::IpAddr;
 use std::path::Path;
 
 use lettre::Address;
@@ -8,7 +7,7 @@ use toml::Value;
 use url::Host;
 
 use super::raw::Section;
-use super::{connection, values};
+use super::{address, connection, values};
 use crate::key::SecretSource;
 use crate::name::TargetName;
 use crate::network::is_loopback_host;
@@ -194,7 +193,7 @@ fn read_email(section: &mut Section<'_>, folder: &Path) -> Option<Email> {
     }
     let port = section.read("port", values::whole(1, 65_535)).and_then(|port| u16::try_from(port).ok());
     let login = read_login(section, folder);
-    let from = section.require("from", "write the sender's address", address);
+    let from = section.require("from", "write the sender's address", mailbox);
     let to = section.require("to", "write who gets the mail (for example [\"ops@city.example\"])", receivers);
     let (host, _) = host?;
     Some(Email { host, port: port.unwrap_or(tls.default_port()), tls, login: login?, from: from?, to: to? })
@@ -226,13 +225,8 @@ fn read_login(section: &mut Section<'_>, folder: &Path) -> Option<Option<Login>>
 /// A server's name, or its address without brackets, and whether it is this machine.
 fn host(value: &Value) -> Result<(String, bool), String> {
     let text = values::string(value, "a host name in quotes")?;
-    let host = match text.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => Host::Ipv4(address),
-        Ok(IpAddr::V6(address)) => Host::Ipv6(address),
-        Err(_) => Host::parse(text).ok().filter(|host| matches!(host, Host::Domain(_))).ok_or(
-            "is no host name; write it alone, its port under port (for example \"smtp.city.example\")",
-        )?,
-    };
+    let host = address::host(text)
+        .ok_or("is no host name; write it alone, its port under port (for example \"smtp.city.example\")")?;
     let name = match &host {
         Host::Domain(name) => name.clone(),
         Host::Ipv4(address) => address.to_string(),
@@ -242,7 +236,7 @@ fn host(value: &Value) -> Result<(String, bool), String> {
 }
 
 /// A mail address and nothing else, so that no header can be smuggled in by one.
-fn address(value: &Value) -> Result<Address, String> {
+fn mailbox(value: &Value) -> Result<Address, String> {
     let text = values::string(value, "an address in quotes")?;
     text.parse().map_err(|_| {
         format!("{text:?} is no mail address; write one without a name around it (for example \"ops@city.example\")")
@@ -258,6 +252,6 @@ fn receivers(value: &Value) -> Result<Vec<Address>, String> {
     if list.len() > RECEIVERS_MAX {
         return Err(format!("has {} entries; write at most {RECEIVERS_MAX}, or a mailing list", list.len()));
     }
-    let entry = |(n, entry)| address(entry).map_err(|fault| format!("entry {}: {fault}", n + 1));
+    let entry = |(n, entry)| mailbox(entry).map_err(|fault| format!("entry {}: {fault}", n + 1));
     list.iter().enumerate().map(entry).collect()
 }

@@ -1,5 +1,7 @@
 //! What a configuration means, and what is said of one that is wrong.
 
+mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -35,8 +37,8 @@ fn names(kinds: &[Kind]) -> Vec<&str> {
 
 #[test]
 fn what_is_in_force_parses_back_to_the_same_settings() {
-    let full = fs::read_to_string(project().join("tests/config/full.toml")).unwrap();
-    for text in [MINIMAL, &full] {
+    let full = |name: &str| fs::read_to_string(project().join("tests/config").join(name)).unwrap();
+    for text in [MINIMAL, &full("full.toml"), &full("postgres_full.toml")] {
         let config = parse(text).unwrap_or_else(|problems| panic!("{problems}"));
         let in_force = config.in_force();
         assert_eq!(parse(&in_force).unwrap(), config, "{in_force}");
@@ -58,7 +60,7 @@ fn every_mistake_is_told_as_written_beside_it() {
     assert!(count >= 5, "only {count} mistakes found");
 }
 
-/// The exact text beside a `.toml`; `full.toml` has none, for it has no faults.
+/// The exact text beside a `.toml`; those that are full have none, for they have no faults.
 fn expected_beside(path: &Path) -> Option<String> {
     if path.extension()? != "toml" {
         return None;
@@ -96,6 +98,9 @@ fn the_example_shows_the_defaults_of_the_code() {
 fn the_example_shows_every_key() {
     // A kind that no connection pulls is not in force.
     let everything = example_with(&["#+", "#"]).replace("\"files\"]", "\"files\", \"milestones\"]");
+    // The other place for a store has a test of its own.
+    let (before, other) = everything.split_once("[store.postgres]").unwrap();
+    let everything = before.to_owned() + other.split_once("\n\n").unwrap().1;
     let config = parse(&everything).unwrap_or_else(|problems| panic!("{problems}"));
     let shown: toml::Table = everything.parse().unwrap();
     let in_force: toml::Table = config.in_force().parse().unwrap();
@@ -143,7 +148,7 @@ fn a_kind_of_the_catalogue_keeps_what_is_not_corrected() {
 fn relative_paths_count_from_the_file() {
     let text = MINIMAL.replace("/var/lib/clearpoint-sync/", "");
     let config = parse(&text).unwrap();
-    assert_eq!(config.store_path, Path::new("/etc/clearpoint-sync/clearpoint.db"));
+    assert_eq!(config.store, Store::sqlite("/etc/clearpoint-sync/clearpoint.db"));
     assert_eq!(config.daemon.spool_dir, Path::new("/etc/clearpoint-sync"));
 }
 

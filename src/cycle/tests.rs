@@ -22,8 +22,8 @@ use crate::pull::hosts::Hosts;
 use crate::run::{Mode, Outcome};
 use crate::simulator::{Simulator, Size, World};
 use crate::spool::Budget;
-use crate::store::Store;
 use crate::store::tests::reading;
+use crate::store::{Place, Store};
 
 /// A simulated account, and a store that runs of the connection `city` go to.
 struct Bench {
@@ -45,7 +45,8 @@ impl Bench {
         let clock = Clock::hurried(world.now);
         let simulator = Simulator::start(world, Default::default(), clock.clone()).await.unwrap();
         let config = config(&simulator.base_url(), settings, dir.path());
-        let store = Store::open(&config.store_path, clock.now()).await.unwrap();
+        let store =
+            Store::open(&Place::file(config.store.sqlite_path().unwrap()), clock.now()).await.unwrap();
         let cancel = watch::Sender::new(false);
         Self { simulator, clock, cancel, next_due: None, all_up_to: due::ALL_UP_TO, config, store, dir }
     }
@@ -92,15 +93,15 @@ impl Bench {
     }
 
     fn rows(&self, query: &str) -> Vec<String> {
-        reading::rows(&self.config.store_path, query)
+        reading::rows(self.config.store.sqlite_path().unwrap(), query)
     }
 
     fn one(&self, query: &str) -> String {
-        reading::one(&self.config.store_path, query)
+        reading::one(self.config.store.sqlite_path().unwrap(), query)
     }
 
     fn digest(&self) -> BTreeMap<String, Vec<String>> {
-        reading::digest(&self.config.store_path)
+        reading::digest(self.config.store.sqlite_path().unwrap())
     }
 
     /// How often a path with this ending was asked for since the last time.

@@ -15,6 +15,7 @@ use crate::clock::Simulated;
 use crate::config::Config;
 use crate::daemon::Deliveries;
 use crate::name::{ConnectionName, TargetName};
+use crate::store::Place;
 use crate::telemetry::{self, Look};
 use crate::warning::{Ending, Event, Phase, Severity, Warning, WarningId};
 
@@ -54,7 +55,7 @@ impl Post {
     async fn open(targets: &[(&str, &Receiver)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, hand) = Clock::stepped(hour(0));
-        let store = Store::open(&folder.path().join("store.db"), hour(0)).await.unwrap();
+        let store = Store::open(&Place::file(folder.path().join("store.db")), hour(0)).await.unwrap();
         let targets: Vec<_> =
             targets.iter().map(|(name, receiver)| (*name, Severity::Warn, receiver.url())).collect();
         let config = self::targets(folder.path(), &targets);

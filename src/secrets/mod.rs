@@ -8,12 +8,13 @@ use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
+use crate::config::postgres::{ClientCertificate, Postgres, Tls, Trust};
 use crate::config::{Connection, Target, Way};
 use crate::key::{Key, KeyMark, KeyPair, SecretSource};
 use crate::name::ConnectionName;
@@ -119,6 +120,42 @@ impl TargetSecrets {
     }
 }
 
+/// Reads the password of the database that keeps the copy, if the settings say where it comes from. Called
+/// at each connect.
+///
+/// # Errors
+/// It cannot be had.
+pub fn postgres_password(settings: &Postgres) -> Result<Option<SecretString>, SecretError> {
+    settings.password.as_ref().map(|source| read("store.postgres.password", source)).transpose()
+}
+
+/// Where PostgreSQL's own clients look for passwords: the file that PGPASSFILE names, or `~/.pgpass`. It need
+/// not be there.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "this is the home of secrets")]
+pub fn password_file() -> Option<PathBuf> {
+    password_file_among(std::env::var_os("PGPASSFILE"), std::env::var_os("HOME"))
+}
+
+/// A variable that is empty is as good as none.
+fn password_file_among(named: Option<OsString>, home: Option<OsString>) -> Option<PathBuf> {
+    let path = |text: OsString| (!text.is_empty()).then(|| PathBuf::from(text));
+    named.and_then(path).or_else(|| Some(home.and_then(path)?.join(".pgpass")))
+}
+
+/// What is careless about where the secrets of that database lie, for people.
+#[must_use]
+pub fn postgres_exposures(settings: &Postgres) -> Vec<String> {
+    let key = match &settings.tls {
+        Tls::On(Trust { client: Some(ClientCertificate { certificate: _, key }), .. }) => {
+            exposed_file("store.postgres.client_key", key)
+        }
+        Tls::On(Trust { client: None, .. }) | Tls::Off => None,
+    };
+    let password = settings.password.as_ref();
+    password.and_then(|source| exposed("store.postgres.password", source)).into_iter().chain(key).collect()
+}
+
 /// What is careless about where a connection's secrets lie, for people.
 #[must_use]
 pub fn exposures(connection: &Connection) -> Vec<String> {
@@ -139,13 +176,18 @@ pub fn target_exposures(target: &Target) -> Vec<String> {
 
 fn exposed(at: &str, source: &SecretSource) -> Option<String> {
     match source {
-        SecretSource::File(path) if is_readable_by_others(path) => Some(format!(
-            "{at}: file {} is readable by every user of this machine; run: chmod o-rwx {}",
-            path.display(),
-            path.display()
-        )),
-        _ => None,
+        SecretSource::File(path) => exposed_file(at, path),
+        SecretSource::Credential(_) | SecretSource::Env(_) => None,
     }
+}
+
+fn exposed_file(at: &str, path: &Path) -> Option<String> {
+    let path_shown = path.display();
+    is_readable_by_others(path).then(|| {
+        format!(
+            "{at}: file {path_shown} is readable by every user of this machine; run: chmod o-rwx {path_shown}"
+        )
+    })
 }
 
 fn halves<'a>(connection: &ConnectionName, key: &'a Key) -> [(String, &'a SecretSource); 2] {
@@ -229,6 +271,7 @@ mod tests {
 
     use chrono::NaiveDate;
 
+    use crate::config::Config;
     use crate::key::KeySlot;
 
     fn read_bytes(bytes: &[u8]) -> Result<SecretString, SecretError> {
@@ -279,6 +322,55 @@ mod tests {
         assert!(!is_readable_by_others(file.path()));
         fs::set_permissions(file.path(), Permissions::from_mode(0o644)).unwrap();
         assert!(is_readable_by_others(file.path()));
+    }
+
+    fn postgres(more: &str) -> Postgres {
+        let text = format!(
+            "[store.postgres]\nhost = \"db1\"\ndatabase = \"d\"\nuser = \"u\"\n{more}\n\
+             [connections.city.key]\nname = \"k\"\naccess_key = {{ env = \"A\" }}\nsecret_key = {{ env = \"S\" }}"
+        );
+        let config = Config::parse(&text, Path::new("/etc/config.toml")).unwrap();
+        config.store.postgres().unwrap().clone()
+    }
+
+    #[test]
+    fn the_password_of_the_database_is_read_anew_each_time() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let settings = postgres(&format!("password = {{ file = {:?} }}", file.path()));
+        for password in ["old one", "new one"] {
+            fs::write(file.path(), format!("{password}\n")).unwrap();
+            assert_eq!(postgres_password(&settings).unwrap().unwrap().expose_secret(), password);
+        }
+        assert!(postgres_password(&postgres("")).unwrap().is_none());
+        let error = postgres_password(&postgres("password = { file = \"gone\" }")).unwrap_err().to_string();
+        assert!(error.starts_with("store.postgres.password: file /etc/gone cannot be read"), "{error}");
+    }
+
+    #[test]
+    fn what_the_database_is_shown_is_for_nobody_else() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path();
+        let settings = postgres(&format!(
+            "password = {{ file = {path:?} }}\nclient_certificate = \"c\"\nclient_key = {path:?}"
+        ));
+        assert!(postgres_exposures(&settings).is_empty());
+        fs::set_permissions(path, Permissions::from_mode(0o644)).unwrap();
+        let told = postgres_exposures(&settings);
+        assert!(
+            told[0].starts_with("store.postgres.password: ") && told[0].contains("chmod o-rwx"),
+            "{told:?}"
+        );
+        assert!(told[1].starts_with("store.postgres.client_key: "), "{told:?}");
+    }
+
+    #[test]
+    fn the_file_of_passwords_is_where_other_clients_look() {
+        let among = |named: Option<&str>, home: Option<&str>| {
+            password_file_among(named.map(OsString::from), home.map(OsString::from))
+        };
+        assert_eq!(among(Some("/run/pass"), Some("/home/me")), Some("/run/pass".into()));
+        assert_eq!(among(Some(""), Some("/home/me")), Some("/home/me/.pgpass".into()));
+        assert_eq!(among(None, None), None);
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::owner::hand_over;
 use super::sqlite::cure;
 use super::{Store, StoreError};
 use crate::clock::Clock;
+use crate::config::DaemonPlace;
 use crate::name::ConnectionName;
 
 /// Held while a connection is worked on; dropping it lets the next one in.
@@ -51,14 +52,21 @@ const LOOK: Duration = Duration::from_millis(50);
 const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 impl DaemonLock {
-    /// Locks the store at `store` for the daemon. Before it is opened: of two daemons one alone brings it
-    /// up to date.
+    /// Takes the place for a daemon. Before the store is opened: of two daemons one alone brings a file up to
+    /// date.
     ///
     /// # Errors
     /// [`StoreError::Busy`] names who holds it; [`StoreError::Unusable`]: there is no place for the lock.
-    pub async fn take(store: &Path, clock: &Clock) -> Result<Self, StoreError> {
-        let path = Self::path(store);
-        let busy = |holder: &str| format!("another daemon works on {} ({holder})", store.display());
+    pub async fn take(place: &DaemonPlace, clock: &Clock) -> Result<Self, StoreError> {
+        let path = Self::path(place);
+        let busy = |holder: &str| match place {
+            DaemonPlace::Store(store) => format!("another daemon works on {} ({holder})", store.display()),
+            DaemonPlace::SpoolDir(folder) => format!(
+                "another daemon works in {} ({holder}); a second one on this machine needs a daemon.spool_dir \
+                 of its own",
+                folder.display()
+            ),
+        };
         let mut looks = 0;
         let mut file = loop {
             match lock(&path, busy) {
@@ -72,10 +80,10 @@ impl DaemonLock {
         Ok(Self { file, since })
     }
 
-    /// Where the lock on the store at `store` lies.
+    /// Where the lock lies.
     #[must_use]
-    pub fn path(store: &Path) -> PathBuf {
-        beside(store, "daemon")
+    pub fn path(place: &DaemonPlace) -> PathBuf {
+        beside(&place.base(), "daemon")
     }
 
     /// Says that the daemon has started.
@@ -90,13 +98,12 @@ impl DaemonLock {
         let _ = self.file.set_modified(now.into());
     }
 
-    /// What the lock on the store at `store` tells, to whoever may read it, also where nothing can be
-    /// written.
+    /// What the lock tells, to whoever may read it, also where nothing can be written.
     ///
     /// # Errors
     /// There is no lock file, or this user may not read it.
-    pub fn look(store: &Path) -> io::Result<Pulse> {
-        let mut file = File::open(Self::path(store))?;
+    pub fn look(place: &DaemonPlace) -> io::Result<Pulse> {
+        let mut file = File::open(Self::path(place))?;
         let is_held = match file.try_lock_shared() {
             Ok(()) => false,
             Err(TryLockError::WouldBlock) => true,

@@ -40,7 +40,7 @@ mod volatile;
 mod warnings;
 
 use std::fmt::Display;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -130,46 +130,60 @@ pub enum Store {
     Postgres(Arc<Postgres>),
 }
 
+/// Where a store is.
+#[derive(Debug, Clone)]
+pub enum Place {
+    /// A file on this machine.
+    File(PathBuf),
+    /// A database.
+    Server(Box<postgres::Settings>),
+}
+
+impl Place {
+    /// The SQLite file at `path`.
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self::File(path.into())
+    }
+
+    /// Whether it is plain without opening it that nothing was ever stored there.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::File(path) if !path.exists())
+    }
+}
+
 impl Store {
-    /// Opens the SQLite store at `path`, making the file (never its directory) if there is none.
+    /// Opens a store, making what is not there: the file, never its directory; the schema, never its database.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`] for a network file system, another program's file, or one with a newer
-    /// schema.
-    pub async fn open(path: &Path, now: DateTime<Utc>) -> Result<Self, StoreError> {
-        let store = Self::Sqlite(Arc::new(Sqlite::open(path, now)?));
+    /// [`StoreError::Unusable`] for a network file system, another program's file, a schema that is newer, or a
+    /// server that does not let this program in; [`StoreError::Failed`] for one that is out of reach.
+    pub async fn open(place: &Place, now: DateTime<Utc>) -> Result<Self, StoreError> {
+        let store = match place {
+            Place::File(path) => Self::Sqlite(Arc::new(Sqlite::open(path, now)?)),
+            Place::Server(settings) => {
+                let db = Postgres::open((**settings).clone())?;
+                db.migrate(now)?;
+                Self::Postgres(Arc::new(db))
+            }
+        };
         store.refresh_views().await?;
         Ok(store)
     }
 
-    /// Opens the store in a PostgreSQL database, and makes its schema or brings it to this program's version.
+    /// Opens an existing store for commands that only look.
     ///
     /// # Errors
-    /// [`StoreError::Unusable`]: a person must act first; [`StoreError::Failed`]: the server is out of reach.
-    pub async fn open_postgres(settings: postgres::Settings, now: DateTime<Utc>) -> Result<Self, StoreError> {
-        let db = Postgres::open(settings)?;
-        db.migrate(now)?;
-        let store = Self::Postgres(Arc::new(db));
-        store.refresh_views().await?;
-        Ok(store)
-    }
-
-    /// Opens the store in a PostgreSQL database for commands that only look.
-    ///
-    /// # Errors
-    /// As for [`Store::open_postgres`], and when there is no store yet.
-    pub async fn open_postgres_read_only(settings: postgres::Settings) -> Result<Self, StoreError> {
-        let db = Postgres::open(settings)?;
-        db.refuse_other()?;
-        Ok(Self::Postgres(Arc::new(db)))
-    }
-
-    /// Opens an existing SQLite store for commands that only look.
-    ///
-    /// # Errors
-    /// [`StoreError::Unusable`] as for [`Store::open`], and when there is no file.
-    pub async fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self::Sqlite(Arc::new(Sqlite::open_read_only(path)?)))
+    /// As for [`Store::open`], and [`StoreError::Unusable`] when there is none.
+    pub async fn open_read_only(place: &Place) -> Result<Self, StoreError> {
+        Ok(match place {
+            Place::File(path) => Self::Sqlite(Arc::new(Sqlite::open_read_only(path)?)),
+            Place::Server(settings) => {
+                let db = Postgres::open((**settings).clone())?;
+                db.refuse_other()?;
+                Self::Postgres(Arc::new(db))
+            }
+        })
     }
 
     /// What the store takes on the disk, its write-ahead log included; 0 where that cannot be told.

@@ -11,6 +11,7 @@ use tracing::subscriber::DefaultGuard;
 use super::*;
 use crate::clock::Simulated;
 use crate::config::Config;
+use crate::store::Place;
 use crate::telemetry::{self, Look};
 use crate::warning::Severity;
 
@@ -56,7 +57,7 @@ impl Post {
     async fn open(now: &str, expires: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (clock, hand) = Clock::stepped(at(now));
-        let store = Store::open(&folder.path().join("clearpoint.db"), at(now)).await.unwrap();
+        let store = Store::open(&Place::file(folder.path().join("clearpoint.db")), at(now)).await.unwrap();
         let lines: Arc<Mutex<Vec<String>>> = Arc::default();
         let (log, still) = (Arc::clone(&lines), Clock::stepped(at("2000-01-01T00:00:00Z")).0);
         let write = move |line: &str| log.lock().unwrap().push(line.trim_end().to_owned());

@@ -33,7 +33,7 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
     let Settings { path, config } = Settings::load(path, log)?;
     app::refuse_shared_keys(&config)?;
     let clock = Clock::System;
-    let lock = DaemonLock::take(&config.store_path, &clock).await?;
+    let lock = DaemonLock::take(&config.daemon_place(), &clock).await?;
     let engine = Arc::new(Engine::open(config, clock.clone()).await?);
     engine.look_at_secrets();
     engine.retire_warnings().await?;

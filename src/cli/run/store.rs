@@ -21,7 +21,7 @@ pub(super) async fn look_over(engine: Arc<Engine>) {
             Ok(faults) if faults.is_empty() => {}
             Ok(faults) => tracing::error!(
                 event = "store_damaged",
-                store = %engine.config.store_path.display(),
+                store = %engine.config.store,
                 faults = faults.join("; "),
                 action = "stop the daemon and restore the file from a backup; the next full run catches up",
                 "store is damaged"

@@ -3,7 +3,7 @@
 use super::*;
 use crate::board::Board;
 use crate::daemon::watch_store;
-use crate::store::Store;
+use crate::store::{Place, Store};
 
 #[tokio::test]
 async fn a_store_that_is_gone_is_said_once_and_shown_until_it_is_back() {
@@ -15,7 +15,7 @@ async fn a_store_that_is_gone_is_said_once_and_shown_until_it_is_back() {
     let _logging = tracing::subscriber::set_default(heard);
     let dir = tempfile::tempdir().unwrap();
     let (path, aside) = (dir.path().join("store.db"), dir.path().join("aside.db"));
-    let store = Store::open(&path, clock.now()).await.unwrap();
+    let store = Store::open(&Place::file(&path), clock.now()).await.unwrap();
     let board: Arc<Board> = Arc::default();
     let watching = tokio::spawn(watch_store(store, clock, Arc::clone(&board)));
     let minute_later = async || {

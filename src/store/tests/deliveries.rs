@@ -121,7 +121,7 @@ async fn a_claimed_message_is_nobody_elses_until_the_claim_is_over() {
     let bench = Bench::new().await;
     bench.told("a", Phase::Raised, 30, minute(0)).await;
     bench.over("a", minute(0)).await;
-    let other = Store::open(&bench.path(), noon()).await.unwrap();
+    let other = open(bench.path()).await.unwrap();
     assert!(bench.claim(minute(0)).await.is_some());
     // Nor does the resolution overtake it.
     assert_eq!(other.claim_delivery(&target("ops"), CLAIM, minute(0)).await.unwrap(), None);
@@ -249,7 +249,7 @@ async fn a_warning_is_said_and_queued_or_neither() {
     let told = bench.store.told(&about("a", 29), Phase::Raised, &[&target("ops")], minute(1)).await;
     assert!(told.is_err());
     bench.sql().execute_batch("DROP TRIGGER full").unwrap();
-    bench.store = Store::open(&bench.path(), noon()).await.unwrap();
+    bench.store = open(bench.path()).await.unwrap();
     assert_eq!(bench.digest(), before);
     assert_eq!(bench.store.open_warnings().await.unwrap()[0].said, 0);
 }

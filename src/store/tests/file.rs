@@ -1,9 +1,11 @@
 //! The file: whose it is, who may use it, what survives.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown, symlink};
+use std::path::Path;
 
 use super::*;
 use crate::clock::Clock;
+use crate::config::DaemonPlace;
 use crate::store::{DaemonLock, Pulse};
 
 #[track_caller]
@@ -13,6 +15,10 @@ fn unusable<T>(opened: Result<T, StoreError>) -> String {
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("it opened"),
     }
+}
+
+fn place(store: &Path) -> DaemonPlace {
+    DaemonPlace::Store(store.to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -37,7 +43,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let bench = Bench::new().await;
     let path = bench.dir.path().join("store.db");
     bench.sql().pragma_update(None, "user_version", 99).unwrap();
-    let text = unusable(Store::open(&path, noon()).await);
+    let text = unusable(open(&path).await);
     assert!(text.contains("schema version 99, newer than this program's 3"), "{text}");
     assert_eq!(bench.one("PRAGMA user_version"), "99");
 }
@@ -48,7 +54,7 @@ async fn another_programs_database_is_refused_and_left_alone() {
     let path = dir.path().join("theirs.db");
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
     let before = std::fs::read(&path).unwrap();
-    let text = unusable(Store::open(&path, noon()).await);
+    let text = unusable(open(&path).await);
     assert!(text.contains("another program's database"), "{text}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
@@ -58,14 +64,14 @@ async fn a_file_that_is_no_database_is_refused() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("notes.txt");
     std::fs::write(&path, "not a database ".repeat(100)).unwrap();
-    let text = unusable(Store::open(&path, noon()).await);
+    let text = unusable(open(&path).await);
     assert!(text.contains("no SQLite database"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_directory_is_named_and_not_made() {
     let dir = TempDir::new().unwrap();
-    let text = unusable(Store::open(&dir.path().join("gone/store.db"), noon()).await);
+    let text = unusable(open(dir.path().join("gone/store.db")).await);
     assert!(text.contains("make its directory first"), "{text}");
     assert!(!dir.path().join("gone").exists());
 }
@@ -74,7 +80,7 @@ async fn a_missing_directory_is_named_and_not_made() {
 async fn looking_at_a_store_never_makes_one() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("store.db");
-    let text = unusable(Store::open_read_only(&path).await);
+    let text = unusable(Store::open_read_only(&Place::file(&path)).await);
     assert!(text.contains("does not exist yet"), "{text}");
     assert!(!path.exists());
 }
@@ -82,7 +88,7 @@ async fn looking_at_a_store_never_makes_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_opened_to_look_cannot_be_written() {
     let bench = Bench::new().await;
-    let store = Store::open_read_only(&bench.dir.path().join("store.db")).await.unwrap();
+    let store = Store::open_read_only(&Place::file(bench.dir.path().join("store.db"))).await.unwrap();
     assert_eq!(store.account(&city()).await.unwrap(), None);
     unusable(store.begin_run(&city(), Mode::Full, noon()).await);
 }
@@ -91,7 +97,7 @@ async fn a_store_opened_to_look_cannot_be_written() {
 async fn a_second_process_is_told_who_holds_the_connection() {
     let bench = Bench::new().await;
     let lock = bench.store.lock(&city(), "sync", noon()).await.unwrap();
-    let other = Store::open(&bench.dir.path().join("store.db"), noon()).await.unwrap();
+    let other = open(bench.dir.path().join("store.db")).await.unwrap();
     let Err(StoreError::Busy(text)) = other.lock(&city(), "sync", noon()).await else { panic!("not busy") };
     let holder = format!("pid {}, sync since 2026-03-01T12:00:00Z", std::process::id());
     assert_eq!(text, format!("connection city is in use ({holder})"));
@@ -105,26 +111,26 @@ async fn a_second_process_is_told_who_holds_the_connection() {
 async fn there_is_one_daemon_a_store() {
     let bench = Bench::new().await;
     let (path, clock) = (bench.dir.path().join("store.db"), Clock::hurried(noon()));
-    let _lock = DaemonLock::take(&path, &clock).await.unwrap();
-    assert!(matches!(DaemonLock::take(&path, &clock).await, Err(StoreError::Busy(_))));
+    let _lock = DaemonLock::take(&place(&path), &clock).await.unwrap();
+    assert!(matches!(DaemonLock::take(&place(&path), &clock).await, Err(StoreError::Busy(_))));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemons_lock_tells_who_holds_it_and_when_it_last_turned() {
     let (dir, clock) = (TempDir::new().unwrap(), Clock::hurried(noon()));
     let path = dir.path().join("store.db");
-    assert_eq!(DaemonLock::look(&path).unwrap_err().kind(), std::io::ErrorKind::NotFound);
-    let mut lock = DaemonLock::take(&path, &clock).await.unwrap();
+    assert_eq!(DaemonLock::look(&place(&path)).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    let mut lock = DaemonLock::take(&place(&path), &clock).await.unwrap();
     let holder = format!("pid {}, run since 2026-03-01T12:00:00Z", std::process::id());
-    let Pulse { is_held, is_starting, holder: told, .. } = DaemonLock::look(&path).unwrap();
+    let Pulse { is_held, is_starting, holder: told, .. } = DaemonLock::look(&place(&path)).unwrap();
     assert_eq!((is_held, is_starting, told), (true, true, holder.clone()));
     lock.serving(noon());
     let beat_at = noon() + TimeDelta::minutes(7);
     lock.beat(beat_at);
     let pulse = Pulse { is_held: true, is_starting: false, holder, beat_at };
-    assert_eq!(DaemonLock::look(&path).unwrap(), pulse);
+    assert_eq!(DaemonLock::look(&place(&path)).unwrap(), pulse);
     drop(lock);
-    assert_eq!(DaemonLock::look(&path).unwrap(), Pulse { is_held: false, ..pulse });
+    assert_eq!(DaemonLock::look(&place(&path)).unwrap(), Pulse { is_held: false, ..pulse });
 }
 
 /// A probe looks at the very instant at which a daemon starts.
@@ -132,10 +138,10 @@ async fn a_daemons_lock_tells_who_holds_it_and_when_it_last_turned() {
 async fn a_look_at_the_lock_keeps_no_daemon_from_starting() {
     let (dir, clock) = (TempDir::new().unwrap(), Clock::stepped(noon()));
     let path = dir.path().join("store.db");
-    drop(DaemonLock::take(&path, &clock.0).await.unwrap());
-    let probe = std::fs::File::open(DaemonLock::path(&path)).unwrap();
+    drop(DaemonLock::take(&place(&path), &clock.0).await.unwrap());
+    let probe = std::fs::File::open(DaemonLock::path(&place(&path))).unwrap();
     probe.lock_shared().unwrap();
-    let daemon = tokio::spawn(async move { DaemonLock::take(&path, &clock.0).await });
+    let daemon = tokio::spawn(async move { DaemonLock::take(&place(&path), &clock.0).await });
     while clock.1.next_wake().is_none() {
         tokio::task::yield_now().await;
     }
@@ -186,7 +192,7 @@ async fn what_was_committed_survives_and_what_was_not_leaves_no_trace() {
         writer.execute_batch("BEGIN; DELETE FROM elements; UPDATE cursors SET memory = ''").unwrap();
     }
     // The process dies here: its connection goes without a commit.
-    bench.store = Store::open(&bench.dir.path().join("store.db"), noon()).await.unwrap();
+    bench.store = open(bench.dir.path().join("store.db")).await.unwrap();
     assert_eq!(bench.digest(), before);
 }
 
@@ -222,7 +228,7 @@ async fn a_lock_is_no_way_to_another_file() {
         symlink(&precious, path.with_file_name(format!("store.db.{what}.lock"))).unwrap();
     }
     unusable(bench.store.lock(&city(), "sync", noon()).await);
-    unusable(DaemonLock::take(&path, &Clock::hurried(noon())).await);
+    unusable(DaemonLock::take(&place(&path), &Clock::hurried(noon())).await);
     unusable(bench.store.publish(&bench.dir.path().join("copy.db"), noon()).await);
     assert_eq!(std::fs::read_to_string(&precious).unwrap(), "theirs");
 }

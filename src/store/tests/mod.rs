@@ -18,7 +18,8 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 use tempfile::TempDir;
 
-use super::{Committed, KindCommit, Store, StoreError};
+use super::{Committed, KindCommit, Place, Store, StoreError};
+use crate::config;
 use crate::element::{ElementId, Reason};
 use crate::fingerprint;
 use crate::kind::{self, Kind};
@@ -40,6 +41,10 @@ fn city() -> ConnectionName {
 
 fn kind(name: &str) -> Kind {
     kind::catalogue().into_iter().find(|kind| kind.name.as_str() == name).unwrap()
+}
+
+async fn open(path: impl Into<PathBuf>) -> Result<Store, StoreError> {
+    Store::open(&Place::file(path), noon()).await
 }
 
 /// A store on a fresh file, and a pull that a test shapes.
@@ -64,7 +69,7 @@ struct Pull {
 impl Bench {
     async fn new() -> Self {
         let dir = TempDir::new().unwrap();
-        let store = Store::open(&dir.path().join("store.db"), noon()).await.unwrap();
+        let store = open(dir.path().join("store.db")).await.unwrap();
         Self::of(store, dir)
     }
 

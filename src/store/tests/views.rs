@@ -49,7 +49,7 @@ async fn a_view_keeps_its_columns_in_order_as_fields_come_and_go() {
     assert_eq!(after[..before.len()], before);
     assert_eq!(after[before.len()..], ["apple_2", "mango"]);
     assert_eq!(bench.one("SELECT apple, zebra, apple_2, mango FROM objectives"), "-|-|2|[1]");
-    let reopened = Store::open(&bench.dir.path().join("store.db"), noon()).await.unwrap();
+    let reopened = open(bench.dir.path().join("store.db")).await.unwrap();
     reopened.refresh_views().await.unwrap();
     assert_eq!(bench.columns("objectives"), after);
     assert_eq!(bench.one("SELECT column_name FROM fields WHERE field = 'Apple'"), "apple_2");
@@ -135,7 +135,7 @@ async fn no_kind_may_be_named_like_what_the_store_has() {
     let known: Vec<String> = kind::catalogue().into_iter().map(|kind| kind.name.to_string()).collect();
     for name in bench.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')") {
         let text = format!("[kinds.{name}]\npath = \"/x\"");
-        let problems = crate::config::Config::parse(&text, bench.dir.path()).unwrap_err().to_string();
+        let problems = config::Config::parse(&text, bench.dir.path()).unwrap_err().to_string();
         assert!(known.contains(&name) || problems.contains("the store uses itself"), "{name}: {problems}");
     }
 }

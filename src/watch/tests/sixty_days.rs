@@ -7,6 +7,7 @@ use crate::deliver::tests::receiver::Receiver;
 use crate::deliver::tests::targets;
 use crate::notify::Notifier;
 use crate::run::{Counts, Mode, Outcome};
+use crate::store::Place;
 
 const START: &str = "2027-02-20T12:00:00Z";
 const HOURS: i64 = 60 * 24;
@@ -96,7 +97,7 @@ async fn live() -> Sixty {
         post.hand.advance_to(now);
         looks += 1;
         if looks % 31 == 0 {
-            post.store = Store::open(&folder.join("clearpoint.db"), now).await.unwrap();
+            post.store = Store::open(&Place::file(folder.join("clearpoint.db")), now).await.unwrap();
             couriers = self::couriers(&post, &targets);
             sixty.restarts += 1;
         }

@@ -1,14 +1,16 @@
 //! The store on a fresh database.
 
 use super::*;
-use crate::store::Store;
 use crate::store::tests::Bench;
+use crate::store::{Place, Store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_is_made_filled_and_shown() {
     let database = server::Postgres::shared().database();
     let settings = Settings { schema: "clearpoint".into(), ..settings(&database) };
-    let store = Store::open_postgres(settings, "2026-03-01T12:00:00Z".parse().unwrap()).await.unwrap();
+    let store = Store::open(&Place::Server(Box::new(settings)), "2026-03-01T12:00:00Z".parse().unwrap())
+        .await
+        .unwrap();
     let mut bench = Bench::on(store).await;
     let done = bench
         .sync_rows(&[
