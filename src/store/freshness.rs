@@ -35,7 +35,7 @@ impl Store {
                    AND k.run = (SELECT max(run) FROM run_kinds AS last
                      WHERE last.connection = f.connection AND last.kind = f.kind
                        AND last.outcome <> 'skipped')
-                 WHERE ?1 IS NULL OR f.connection = ?1
+                 WHERE CAST(?1 AS text) IS NULL OR f.connection = ?1
                  ORDER BY f.connection, k.position",
             );
             let mut statement = sql.prepare_cached(&query)?;

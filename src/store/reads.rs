@@ -193,7 +193,7 @@ impl Store {
         self.write(format_args!("record the single reads of {kind}"), |sql| {
             sql.execute(
                 "UPDATE run_kinds SET requests = requests + ?3,
-                   reason = CASE WHEN ?4 IS NULL THEN reason ELSE coalesce(reason || '; ', '') || ?4 END
+                   reason = CASE WHEN CAST(?4 AS text) IS NULL THEN reason ELSE coalesce(reason || '; ', '') || ?4 END
                  WHERE run = ?1 AND kind = ?2",
                 (run.0, kind.as_str(), requests, reason),
             )?;

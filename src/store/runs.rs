@@ -87,7 +87,7 @@ impl Store {
         mode: Option<Mode>,
     ) -> Result<Option<Run>, StoreError> {
         self.read(format_args!("read the last run of {connection}"), |sql| {
-            last(sql, "finished_at IS NOT NULL AND (?2 IS NULL OR mode = ?2)", connection, mode)
+            last(sql, "finished_at IS NOT NULL AND (CAST(?2 AS text) IS NULL OR mode = ?2)", connection, mode)
         })
     }
 
@@ -97,7 +97,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn last_success(&self, connection: &ConnectionName) -> Result<Option<Run>, StoreError> {
         self.read(format_args!("read the last run of {connection}"), |sql| {
-            last(sql, "outcome IN ('ok', 'partial') AND (?2 IS NULL OR mode = ?2)", connection, None)
+            last(sql, "outcome IN ('ok', 'partial') AND (CAST(?2 AS text) IS NULL OR mode = ?2)", connection, None)
         })
     }
 

@@ -38,7 +38,7 @@ impl Store {
         self.read("read the open warnings", |sql| {
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM warnings
-                 WHERE resolved_at IS NULL AND (?1 IS NULL OR connection = ?1) ORDER BY id"
+                 WHERE resolved_at IS NULL AND (CAST(?1 AS text) IS NULL OR connection = ?1) ORDER BY id"
             ))?;
             let rows = statement.query_map([connection.map(ConnectionName::as_str)], open_warning)?;
             let mut open = rows;
@@ -139,7 +139,7 @@ impl Store {
         self.read("read the warnings", |sql| {
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT {COLUMNS}, id, resolved_at, ending FROM warnings
-                 WHERE ?1 OR resolved_at IS NULL ORDER BY raised_at DESC, id DESC"
+                 WHERE CAST(?1 AS boolean) OR resolved_at IS NULL ORDER BY raised_at DESC, id DESC"
             ))?;
             let rows = statement.query_map([all], |row| {
                 let resolved_at = row.get(12)?;
