@@ -97,7 +97,12 @@ impl Store {
     /// The store cannot be read.
     pub async fn last_success(&self, connection: &ConnectionName) -> Result<Option<Run>, StoreError> {
         self.read(format_args!("read the last run of {connection}"), |sql| {
-            last(sql, "outcome IN ('ok', 'partial') AND (CAST(?2 AS text) IS NULL OR mode = ?2)", connection, None)
+            last(
+                sql,
+                "outcome IN ('ok', 'partial') AND (CAST(?2 AS text) IS NULL OR mode = ?2)",
+                connection,
+                None,
+            )
         })
     }
 
