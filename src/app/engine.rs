@@ -65,6 +65,16 @@ impl Engine {
         Ok(Self::with_store(config, store, clock))
     }
 
+    /// As [`Engine::open_to_look`], for commands that hand on what the store holds: nobody may take a store
+    /// that is not there for an empty one.
+    ///
+    /// # Errors
+    /// Those of [`Store::open_read_only`].
+    pub async fn open_existing(config: Config, clock: Clock) -> Result<Self, AppError> {
+        let store = Store::open_read_only(&place(&config.store)).await?;
+        Ok(Self::with_store(config, store, clock))
+    }
+
     /// An engine on an empty store of its own, gone with it.
     ///
     /// # Errors

@@ -1,13 +1,17 @@
 //! The command line: one file a command. Results go to stdout, talk to stderr; text that came over the
 //! network loses its control characters; the outcome becomes the exit code in one place.
 
+mod changes;
 mod check;
 mod completions;
 mod config;
 mod cost;
 mod demo;
+mod export;
+mod forget;
 mod health;
 mod keys;
+mod names;
 mod notify_test;
 mod output;
 mod plan;
@@ -15,6 +19,7 @@ mod probe;
 mod progress;
 mod release;
 mod run;
+mod show;
 mod status;
 mod sync;
 mod warnings;
@@ -84,6 +89,14 @@ enum Command {
     Status,
     /// Print open warnings, since when, what to do, and who was told
     Warnings(warnings::Arguments),
+    /// Print the elements of a kind, or the values of measures, as CSV or line by line as JSON
+    Export(export::Arguments),
+    /// Print what changed since a time, or since the last change that was read
+    Changes(changes::Arguments),
+    /// Print one element: its document, its values and its history
+    Show(show::Arguments),
+    /// Remove a connection, a kind or an element from the store for good; asks back
+    Forget(forget::Arguments),
     /// Send a test message to the targets of warnings: all, or one
     NotifyTest(notify_test::Arguments),
     /// Accept a changed account, or let held removals go
@@ -134,6 +147,10 @@ impl Cli {
             Command::Keys(arguments) => keys::run(&settings, &arguments, out),
             Command::Status => status::run(&settings, out),
             Command::Warnings(arguments) => warnings::run(&settings, &arguments, out),
+            Command::Export(arguments) => export::run(settings, &arguments, out),
+            Command::Changes(arguments) => changes::run(settings, &arguments, out),
+            Command::Show(arguments) => show::run(settings, &arguments, out),
+            Command::Forget(arguments) => forget::run(settings, &arguments, out),
             Command::NotifyTest(arguments) => notify_test::run(&settings, &arguments, out),
             Command::Release(arguments) => release::run(&settings, &arguments, out),
             Command::Config(arguments) => config::run(&settings, &arguments, out),

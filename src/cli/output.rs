@@ -21,6 +21,12 @@ impl Output {
         Self { is_json }
     }
 
+    /// Whether results are for machines.
+    #[must_use]
+    pub(super) fn is_json(self) -> bool {
+        self.is_json
+    }
+
     /// Prints a result: `value` for machines, `text` for people. A reader that is gone is no error.
     ///
     /// # Errors
@@ -44,17 +50,40 @@ impl Output {
     /// The result could not be written whole: nobody may take what is there for all of it.
     pub(super) fn print(self, text: &str) -> Result<(), AppError> {
         let mut stdout = io::stdout().lock();
-        match writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()) {
-            Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
-                Err(AppError::System { context: "cannot write the result", source })
-            }
-            _ => Ok(()),
-        }
+        written(writeln!(stdout, "{}", text.trim_end()).and_then(|()| stdout.flush()))
     }
 
     /// Says something about the work; never a result.
     pub(super) fn say(self, text: &str) {
         let _ = writeln!(io::stderr(), "{}", clean(text).trim_end());
+    }
+}
+
+/// What came of writing a result. A reader that is gone is no error.
+///
+/// # Errors
+/// It could not be written whole.
+pub(super) fn written(result: io::Result<()>) -> Result<(), AppError> {
+    match result {
+        Err(source) if source.kind() != io::ErrorKind::BrokenPipe => {
+            Err(AppError::System { context: "cannot write the result", source })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A text of at most so many characters, on one line; what is cut off shows as `…`.
+#[must_use]
+pub(super) fn shortened(text: &str, length: usize) -> String {
+    let mut words = text.split_whitespace();
+    let mut line = words.next().unwrap_or_default().to_owned();
+    for word in words.take(length) {
+        line.push(' ');
+        line.push_str(word);
+    }
+    match line.char_indices().nth(length) {
+        None => line,
+        Some(_) => line.chars().take(length.saturating_sub(1)).chain(['…']).collect(),
     }
 }
 
@@ -106,6 +135,13 @@ mod tests {
     #[test]
     fn text_from_the_network_cannot_drive_a_terminal() {
         assert_eq!(clean("a\u{1b}[31mred\u{7}\nb"), "a[31mred\nb");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_to_one_line() {
+        assert_eq!(shortened(" one\n  two ", 7), "one two");
+        assert_eq!(shortened("größer", 5), "größ…");
+        assert_eq!(shortened("", 5), "");
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub use postgres::Postgres;
 pub use server::Server;
 pub use store::{DaemonPlace, Publish, Store};
 pub use targets::{Email, Http, HttpFormat, Login, Target, Tls, Way};
+pub use values::parse_duration;
 
 use problems::Problems;
 use raw::{Faults, Section};

@@ -97,7 +97,9 @@ pub(super) fn duration(min: &str, max: &str) -> impl Fn(&Value) -> Result<Durati
     }
 }
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// A duration as the file spells it (`"90s"`, `"7d"`).
+#[must_use]
+pub fn parse_duration(text: &str) -> Option<Duration> {
     measured(text, &DURATION_UNITS).map(Duration::from_millis)
 }
 

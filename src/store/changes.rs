@@ -35,13 +35,15 @@ impl Store {
     }
 }
 
+/// What [`change`] reads.
+pub(super) const COLUMNS: &str =
+    "c.sequence, c.at, c.kind, c.id, e.name, c.part, c.operation, c.fields, c.evidence, c.connection";
+/// Changes, and the elements as they are now.
+pub(super) const WITH_ELEMENTS: &str = "changes AS c LEFT JOIN elements AS e
+    ON e.kind = c.kind AND e.connection = c.connection AND e.id = c.id";
+
 fn read(sql: &Sql<'_>, which: &str, values: impl Values) -> Result<Vec<ChangeStatus>, Fault> {
-    let mut statement = sql.prepare_cached(&format!(
-        "SELECT c.sequence, c.at, c.kind, c.id, e.name, c.part, c.operation, c.fields, c.evidence, c.connection
-         FROM changes AS c LEFT JOIN elements AS e
-           ON e.kind = c.kind AND e.connection = c.connection AND e.id = c.id
-         {which}"
-    ))?;
+    let mut statement = sql.prepare_cached(&format!("SELECT {COLUMNS} FROM {WITH_ELEMENTS} {which}"))?;
     let rows = statement.query_map(values, change)?;
     Ok(rows)
 }
@@ -154,11 +156,12 @@ impl<'a> Writer<'a> {
             ];
             Ok(head.into_iter().chain(row).collect())
         });
-        sql.load("changes", &COLUMNS, &mut numbered)
+        sql.load("changes", &WRITTEN, &mut numbered)
     }
 }
 
-const COLUMNS: [&str; 12] = [
+/// The columns of a row as it is written.
+const WRITTEN: [&str; 12] = [
     "sequence",
     "run",
     "at",
@@ -184,7 +187,7 @@ pub(super) fn json_text(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-fn change(row: &Row<'_>) -> Result<ChangeStatus, Fault> {
+pub(super) fn change(row: &Row<'_>) -> Result<ChangeStatus, Fault> {
     let fields = row.text_or_null(7)?.map(serde_json::from_str).transpose();
     Ok(ChangeStatus {
         sequence: row.get(0)?,

@@ -1,11 +1,14 @@
 //! Forgets what is older than the operator wants to keep, in small batches, so that no run waits long.
 
+use std::fmt::Display;
+
 use chrono::{DateTime, Utc};
 
+use super::sql::{Fault, Sql};
 use super::{Store, StoreError};
 
 /// Rows in one transaction.
-const BATCH: u64 = 1000;
+pub(super) const BATCH: u64 = 1000;
 
 impl Store {
     /// Forgets change rows and resolved warnings from before `history_keep`, and run records and deliveries
@@ -77,10 +80,21 @@ impl Store {
     }
 
     async fn prune_by(&self, delete: &str, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.delete_in_batches("forget old history", |sql| {
+            sql.prepare_cached(delete)?.execute((before, BATCH))
+        })
+    }
+
+    /// Deletes at most [`BATCH`] rows in a transaction of its own, again and again until fewer are left;
+    /// gives how many went.
+    pub(super) fn delete_in_batches(
+        &self,
+        doing: impl Display,
+        mut delete: impl FnMut(&Sql<'_>) -> Result<u64, Fault>,
+    ) -> Result<u64, StoreError> {
         let mut total = 0;
         loop {
-            let count =
-                self.write("forget old history", |sql| sql.prepare_cached(delete)?.execute((before, BATCH)))?;
+            let count = self.write(&doing, &mut delete)?;
             total += count;
             if count < BATCH {
                 return Ok(total);

@@ -116,7 +116,7 @@ fn make(store: &Path, draft: &Path, to: &Path, now: DateTime<Utc>) -> Result<Cop
         store,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    refuse_without_room(&sql, draft)?;
+    refuse_without_room(&sql, folder_of(draft), 1, "a copy")?;
     remove_if_there(draft)?;
     // Made before SQLite fills it, and known by its handle from here on: root, by hand, works in a folder
     // whose owner could put a link in its place.
@@ -155,17 +155,22 @@ fn last_change(sql: &Connection) -> rusqlite::Result<i64> {
     sql.query_row(LAST_CHANGE, [], |row| row.get(0))
 }
 
-/// Half a copy on a full disk would stop the store beside it too.
-fn refuse_without_room(sql: &Connection, draft: &Path) -> Result<(), Fault> {
+/// Refuses what needs a folder to take the store so many times over: half a copy on a full disk would stop
+/// the store beside it too.
+pub(super) fn refuse_without_room(
+    sql: &Connection,
+    folder: &Path,
+    times: u64,
+    what: &str,
+) -> Result<(), Fault> {
     let pragma = |name| sql.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
-    let needed = pages * pragma("page_size")? + ROOM_BESIDES;
-    let folder = folder_of(draft);
+    let needed = pages * pragma("page_size")? * times + ROOM_BESIDES;
     let system = rustix::fs::statvfs(folder).map_err(io::Error::from)?;
     let free = system.f_bavail * system.f_frsize;
     if free < needed {
         let (needed, free) = (needed.div_ceil(1_000_000), free / 1_000_000);
-        return Err(format!("{} has {free} MB free, and a copy needs {needed} MB", folder.display()).into());
+        return Err(format!("{} has {free} MB free, and {what} needs {needed} MB", folder.display()).into());
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 mod body;
 mod clean;
 mod document;
+mod layout;
 mod rewrite;
 mod richer;
 mod row;
@@ -17,6 +18,7 @@ mod tests;
 pub use body::{Body, List, body, single};
 pub use clean::{Cleaned, clean};
 pub use document::{Columns, FieldChange, changed_fields, columns, email, fields};
+pub use layout::{compact, pretty};
 pub use richer::Comparison;
 pub use row::{Row, choose_id_field, document, row};
 

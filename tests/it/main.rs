@@ -55,4 +55,5 @@ mod sink;
 mod stale;
 mod terminal;
 mod visibility;
+mod ways;
 mod worlds;

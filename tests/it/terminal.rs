@@ -2,7 +2,7 @@
 //! the version it says.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -18,22 +18,30 @@ const CODE: &str = "\u{1b}[";
 
 /// What the program prints on a terminal of its own, both outputs together.
 fn on_a_terminal(no_color: Option<&str>, config: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_clearpoint-sync"));
+    command.arg("--config").arg(config).args(arguments).env("TERM", "xterm-256color").env_remove("NO_COLOR");
+    command.envs(no_color.map(|value| ("NO_COLOR", value)));
+    typed_on_a_terminal(command, "").1
+}
+
+/// Runs a command on a terminal of its own where somebody types this; gives its exit code and what it prints,
+/// both outputs together.
+pub(super) fn typed_on_a_terminal(mut command: Command, typed: &str) -> (i32, String) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
     let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
     let side = || Stdio::from(File::options().read(true).write(true).open(&name).unwrap());
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clearpoint-sync"));
-    command.arg("--config").arg(config).args(arguments).env("TERM", "xterm-256color").env_remove("NO_COLOR");
-    command.envs(no_color.map(|value| ("NO_COLOR", value)));
     let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
     // Our copies of the program's side: while one is open, the terminal never ends.
     drop(command);
+    let mut terminal = File::from(terminal);
+    terminal.write_all(typed.as_bytes()).unwrap();
     let mut printed = Vec::new();
     // A terminal whose other side is gone ends with an error.
-    let _ = File::from(terminal).read_to_end(&mut printed);
-    child.wait().unwrap();
-    String::from_utf8_lossy(&printed).into_owned()
+    let _ = terminal.read_to_end(&mut printed);
+    let code = child.wait().unwrap().code().unwrap_or(-1);
+    (code, String::from_utf8_lossy(&printed).into_owned())
 }
 
 /// The codes that colour; others erase a line, so that a progress bar and the log can share the last one.

@@ -3,7 +3,10 @@
 mod account;
 mod changes;
 mod deliveries;
+mod export;
 mod file;
+mod forget;
+mod history;
 mod publish;
 pub(crate) mod reading;
 mod records;

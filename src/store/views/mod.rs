@@ -133,7 +133,7 @@ fn made(sql: &Sql<'_>) -> Result<BTreeMap<String, String>, Fault> {
 }
 
 /// Every kind that has, or should have, a view.
-fn kinds(sql: &Sql<'_>) -> Result<BTreeSet<String>, Fault> {
+pub(super) fn kinds(sql: &Sql<'_>) -> Result<BTreeSet<String>, Fault> {
     let mut statement = sql.prepare_cached(
         "SELECT kind FROM cursors UNION SELECT kind FROM fields UNION SELECT kind FROM view_columns",
     )?;
@@ -141,6 +141,24 @@ fn kinds(sql: &Sql<'_>) -> Result<BTreeSet<String>, Fault> {
     let catalogue = kind::catalogue().into_iter().map(|kind| kind.name.to_string());
     Ok(catalogue.chain(stored).collect())
 }
+
+/// The columns of a kind's view, and a query for what it shows. With `all` also for elements that left it:
+/// their state, the reason, and when they were removed follow in columns of their own, numbered where a field
+/// has the name.
+pub(super) fn shown(sql: &Sql<'_>, kind: &str, all: bool) -> Result<(Vec<String>, String), Fault> {
+    let register = Register::load(sql, kind)?;
+    let mut names = register.names();
+    if !all {
+        return Ok((names, register.query(sql, &[], "state = 'present'")));
+    }
+    let mut taken: HashSet<String> = names.iter().cloned().collect();
+    let more = LEAVING.map(|column| (column, columns::name(column, &mut taken)));
+    names.extend(more.iter().map(|(_, name)| name.clone()));
+    Ok((names, register.query(sql, &more, "TRUE")))
+}
+
+/// What the table knows of an element that left the view.
+const LEAVING: [&str; 3] = ["state", "reason", "removed_at"];
 
 /// The columns of one kind's view, and the fields known.
 #[derive(Debug)]
@@ -199,6 +217,11 @@ impl Register {
 
     /// The SQL of the view.
     fn view(&self, sql: &Sql<'_>) -> String {
+        create(&self.kind, &self.query(sql, &[], "state = 'present'"))
+    }
+
+    /// A query for the view's columns, and `more` of the table's own under these names.
+    fn query(&self, sql: &Sql<'_>, more: &[(&str, String)], which: &str) -> String {
         let detailed: HashSet<&str> =
             self.fields.iter().filter(|(_, is_detail)| *is_detail).map(|(field, _)| field.as_str()).collect();
         let mut columns = FIXED.map(quoted).to_vec();
@@ -210,19 +233,25 @@ impl Register {
             };
             format!("{shown} AS {}", quoted(&column.name))
         }));
-        let body = format!(
-            "SELECT {}\nFROM elements WHERE kind = {} AND state = 'present'",
+        columns.extend(more.iter().map(|(column, name)| format!("{column} AS {}", quoted(name))));
+        format!(
+            "SELECT {}\nFROM elements WHERE kind = {} AND {which}",
             columns.join(",\n  "),
             literal(&self.kind)
-        );
-        create(&self.kind, &body)
+        )
+    }
+
+    /// The names of the view's columns, in order.
+    fn names(&self) -> Vec<String> {
+        let fixed = FIXED.map(str::to_owned).into_iter();
+        fixed.chain(self.columns.iter().map(|column| column.name.clone())).collect()
     }
 }
 
-fn quoted(name: &str) -> String {
+pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
