@@ -152,6 +152,16 @@ impl Engine {
 
     /// Says which secrets lie open to other users of this machine.
     pub fn look_at_secrets(&self) {
+        if let Some(postgres) = self.config.store.postgres() {
+            // A reload may have named another place, which would come out at the next connect only.
+            if let Err(error) = secrets::postgres_password(postgres) {
+                let error = AppError::from(error).to_text();
+                tracing::error!(event = "secret_unreadable", store = %postgres, error, "secret cannot be read");
+            }
+            for text in secrets::postgres_exposures(postgres) {
+                tracing::warn!(event = "secret_exposed", store = %postgres, text, "secret lies open");
+            }
+        }
         for connection in &self.config.connections {
             for text in secrets::exposures(connection) {
                 tracing::warn!(event = "secret_exposed", connection = %connection.name, text, "secret lies open");

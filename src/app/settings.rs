@@ -161,3 +161,47 @@ pub fn refuse_shared_keys(config: &Config) -> Result<(), AppError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POSTGRES: &str = r#"[store.postgres]
+        host = "db1"
+        database = "strategy"
+        user = "clearpoint"
+        password = { file = "one" }
+        lease = "60s"
+        [connections.city.key]
+        name = "Integration"
+        access_key = { env = "ACCESS" }
+        secret_key = { env = "SECRET" }
+        "#;
+
+    fn parse(text: &str) -> Config {
+        Config::parse(text, Path::new("/etc/config.toml")).unwrap()
+    }
+
+    /// What a daemon under the settings above says to others.
+    fn refused(text: &str) -> String {
+        let now = Settings { path: "/etc/config.toml".into(), config: parse(text) };
+        now.refuse_fixed(&parse(POSTGRES)).map_or_else(|error| error.to_text(), |()| String::new())
+    }
+
+    #[test]
+    fn of_a_database_only_where_its_password_lies_can_change_in_a_running_daemon() {
+        assert_eq!(refused(&POSTGRES.replace("\"one\"", "\"another\"")), "");
+        for (was, is, key) in [
+            ("db1", "db2", "store.postgres.host "),
+            ("strategy", "other", "store.postgres.database "),
+            ("60s", "61s", "store.postgres.lease "),
+            ("[conn", "[daemon]\nspool_dir = \"/tmp\"\n[conn", "daemon.spool_dir "),
+        ] {
+            let text = refused(&POSTGRES.replacen(was, is, 1));
+            assert!(text.contains(key) && text.contains("1 problem\n"), "{text}");
+        }
+        let connection = POSTGRES.split_once("[conn").unwrap().1;
+        let file = refused(&format!("[store.sqlite]\npath = \"store.db\"\n[conn{connection}"));
+        assert!(file.contains("  store    cannot change"), "{file}");
+    }
+}

@@ -14,7 +14,8 @@ use super::keys;
 use super::{Exit, Output};
 use crate::app::{self, AppError, Engine, Settings};
 use crate::clock::Clock;
-use crate::config::{Connection, Publish, Target};
+use crate::config::postgres::Tls;
+use crate::config::{self, Connection, Publish, Target};
 use crate::memory::KindMemory;
 use crate::notify;
 use crate::publish;
@@ -104,7 +105,7 @@ struct CheckedStore {
     /// Whether the whole file was read.
     is_deep: bool,
     faults: Vec<String>,
-    note: Option<String>,
+    notes: Vec<String>,
 }
 
 /// The copy for readers, which is not made.
@@ -144,8 +145,8 @@ async fn check(settings: Settings, arguments: &Arguments) -> Result<(Checked, Ve
     if publish.as_ref().is_some_and(|copy| copy.error.is_some()) {
         exits.push(Exit::MustChange);
     }
-    let note = engine.config.store.sqlite_path().and_then(asked_as_root);
-    let store = CheckedStore { path, publish, is_deep: arguments.deep, faults, note };
+    let notes = store_notes(&engine.config.store);
+    let store = CheckedStore { path, publish, is_deep: arguments.deep, faults, notes };
     Ok((Checked { config, connections, keys, targets, store }, exits))
 }
 
@@ -330,7 +331,7 @@ fn to_text(checked: &Checked) -> String {
         [] => text += &format!("\nstore {}: writable\n", store.path),
         faults => text += &format!("\nstore {}: cannot be used\n  {}\n", store.path, faults.join("\n  ")),
     }
-    text += &store.note.as_ref().map(|note| format!("  note: {note}\n")).unwrap_or_default();
+    text.extend(store.notes.iter().map(|note| format!("  note: {note}\n")));
     match &store.publish {
         Some(CheckedCopy { path, error: None }) => text += &format!("copy {path}: can be made\n"),
         Some(CheckedCopy { path, error: Some(error) }) => {
@@ -339,6 +340,18 @@ fn to_text(checked: &Checked) -> String {
         None => {}
     }
     text
+}
+
+/// What is worth knowing of a store's settings.
+fn store_notes(store: &config::Store) -> Vec<String> {
+    let Some(postgres) = store.postgres() else {
+        return store.sqlite_path().and_then(asked_as_root).into_iter().collect();
+    };
+    let mut notes = secrets::postgres_exposures(postgres);
+    if postgres.tls == Tls::Off && postgres.hosts.iter().any(|address| address.host.is_remote()) {
+        notes.push("store.postgres.tls is off: what goes over the network can be read on the way".to_owned());
+    }
+    notes
 }
 
 /// Root may do what the service's user may not.

@@ -161,3 +161,21 @@ async fn health_tells_a_daemon_that_turns_from_one_that_hangs_or_is_gone() {
     gone.assert_code(&[1]);
     gone.assert_names(&["not running since"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_looks_in_the_folder_of_spools_where_the_store_is_no_file() {
+    let bench = bench().await;
+    let config = std::fs::read_to_string(bench.file("config.toml")).unwrap();
+    let database = "[store.postgres]\nhost = \"db1\"\ndatabase = \"d\"\nuser = \"u\"\n";
+    let config = config.replace("[store.sqlite]\npath = \"clearpoint.db\"\n", database);
+    std::fs::write(bench.file("config.toml"), config + "[daemon]\nspool_dir = \".\"\n").unwrap();
+    bench.run(&["config", "--check"]).await.assert_code(&[0]);
+    let never = bench.run(&["health"]).await;
+    never.assert_code(&[1]);
+    never.assert_names(&["no daemon ever ran in"]);
+    let lock = bench.file("clearpoint-sync.daemon.lock");
+    std::fs::write(&lock, "pid 7, run since 2026-03-01T12:00:00Z\n").unwrap();
+    let gone = bench.run(&["health"]).await;
+    gone.assert_code(&[1]);
+    gone.assert_names(&["not running since", "pid 7"]);
+}

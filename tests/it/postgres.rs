@@ -73,6 +73,30 @@ fn a_real_postgres_has_no_room_on_a_full_disk_and_goes_on_when_there_is() {
     assert_eq!(database.psql("CREATE TABLE u AS TABLE t; SELECT n FROM u"), "7");
 }
 
+/// The blocks of SQL in the page on PostgreSQL.
+fn documented_sql() -> String {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/postgres.md")).unwrap();
+    page.split("```sql\n").skip(1).map(|block| block.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn a_real_postgres_takes_the_roles_of_the_documentation_and_keeps_them_to_what_they_may() {
+    let server = Postgres::start();
+    server.psql("postgres", &documented_sql());
+    server.psql("postgres", "CREATE ROLE ann LOGIN IN ROLE clearpoint_reader");
+    let mut owner = server.existing("strategy".to_owned(), false);
+    owner.user = "clearpoint";
+    let mut ann = server.existing("strategy".to_owned(), false);
+    ann.user = "ann";
+    owner.psql("CREATE TABLE runs AS SELECT 7 AS run; CREATE VIEW last_runs AS TABLE runs");
+    assert_eq!(ann.psql("SELECT run FROM last_runs; SELECT run FROM clearpoint.runs"), "7\n7");
+    for sql in ["DELETE FROM runs", "DROP VIEW last_runs", "CREATE TABLE clearpoint.t ()"] {
+        let refusal = ann.refusal(sql);
+        assert!(refusal.contains("permission denied") || refusal.contains("must be owner"), "{refusal}");
+    }
+    assert!(owner.refusal("CREATE ROLE other").contains("permission denied"));
+}
+
 /// Plays the tests that are killed, in a process started for that.
 #[test]
 fn a_real_postgres_waits_for_a_kill() {

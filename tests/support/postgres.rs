@@ -61,7 +61,7 @@ pub(crate) struct Database {
     pub(crate) folder: PathBuf,
     /// The server's port.
     pub(crate) port: u16,
-    /// A superuser who needs no password.
+    /// Who asks: a superuser who needs no password, unless a test puts another there.
     pub(crate) user: &'static str,
     psql: PathBuf,
     is_dropped: bool,
@@ -236,8 +236,7 @@ impl Postgres {
 }
 
 impl Database {
-    /// What statements answer, asked by PostgreSQL's own client as superuser: a line a row, columns parted
-    /// by `|`.
+    /// What statements answer, asked by PostgreSQL's own client: a line a row, columns parted by `|`.
     #[track_caller]
     pub(crate) fn psql(&self, sql: &str) -> String {
         let (succeeded, said) = self.run_psql(&self.name, sql);

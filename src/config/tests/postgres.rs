@@ -125,6 +125,15 @@ fn the_example_shows_every_key_and_its_default() {
     assert_eq!(shown, parse(&format!("[store.postgres]\n{defaults}{CONNECTION}")).unwrap());
 }
 
+#[test]
+fn the_documentation_has_a_row_for_every_key() {
+    let page = fs::read_to_string(project().join("docs/postgres.md")).unwrap();
+    let rows: String = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let keys = example().parse::<toml::Table>().unwrap();
+    let missing: Vec<_> = keys.keys().filter(|key| !rows.contains(&format!("`{key}`"))).collect();
+    assert!(missing.is_empty(), "docs/postgres.md does not tell of {missing:?}");
+}
+
 fn key_paths_below(table: &toml::Table, section: &str) -> Vec<String> {
     let mut paths = key_paths(table[section].as_table().unwrap());
     paths.sort();

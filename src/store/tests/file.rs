@@ -113,6 +113,14 @@ async fn there_is_one_daemon_a_store() {
     let (path, clock) = (bench.dir.path().join("store.db"), Clock::hurried(noon()));
     let _lock = DaemonLock::take(&place(&path), &clock).await.unwrap();
     assert!(matches!(DaemonLock::take(&place(&path), &clock).await, Err(StoreError::Busy(_))));
+    // Where the store is no file, a daemon has a folder to itself.
+    let folder = DaemonPlace::SpoolDir(path.parent().unwrap().to_owned());
+    let _other = DaemonLock::take(&folder, &clock).await.unwrap();
+    assert!(path.with_file_name("clearpoint-sync.daemon.lock").exists());
+    match DaemonLock::take(&folder, &clock).await {
+        Err(StoreError::Busy(text)) => assert!(text.contains("daemon.spool_dir of its own"), "{text}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
