@@ -109,13 +109,16 @@ impl Config {
         let faults = Faults::default();
         let mut root = Section::root(table, &faults);
         let folder = path.parent().unwrap_or(Path::new(""));
-        match store::read(root.section("store"), folder) {
-            Some(store) => {
-                let daemon = read_daemon(&mut root, folder, Some(&store), spool_dir);
-                Ok(DaemonPlace::of(&store, &daemon.spool_dir))
+        let store = root.section("store");
+        let place = match (store.has("sqlite"), store.has("postgres")) {
+            (true, false) => store::read(store, folder).map(|store| DaemonPlace::of(&store, folder)),
+            (false, true) => {
+                let daemon = service::read_daemon(root.section("daemon"), folder, spool_dir);
+                Some(DaemonPlace::SpoolDir(daemon.spool_dir))
             }
-            None => Self::parse_on(text, path, spool_dir).map(|config| config.daemon_place()),
-        }
+            _ => None,
+        };
+        place.map_or_else(|| Self::parse_on(text, path, spool_dir).map(|config| config.daemon_place()), Ok)
     }
 
     /// Where the daemon has its lock.

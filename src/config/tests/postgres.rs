@@ -95,9 +95,12 @@ fn spools_and_the_daemon_go_where_the_machine_has_room() {
     let config = Config::parse_on(&text, path, Path::new("/scratch")).unwrap();
     assert_eq!(config.daemon.spool_dir, Path::new("/scratch"));
     assert_eq!(config.daemon_place().base(), Path::new("/scratch/clearpoint-sync"));
-    let named = format!("{text}\n[daemon]\nspool_dir = \"spools\"\nruns_max = \"wrong\"");
+    let named =
+        format!("{text}\n[daemon]\nspool_dir = \"spools\"\nruns_max = \"wrong\"").replace("db1", "d b");
     let place = Config::daemon_place_on(&named, path, Path::new("/scratch")).unwrap();
     assert_eq!(place, DaemonPlace::SpoolDir("/etc/clearpoint-sync/spools".into()));
+    let both = named.replace("[daemon]", "[store.sqlite]\npath = \"store.db\"\n[daemon]");
+    Config::daemon_place_on(&both, path, Path::new("/scratch")).unwrap_err();
 }
 
 /// The lines of `[store.postgres]` in the example, their `#+` taken off.
