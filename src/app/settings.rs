@@ -75,7 +75,8 @@ impl Settings {
     }
 }
 
-/// What of the store cannot change, and whether it did. The password may: it is read at each connect.
+/// What of the store cannot change, and whether it did. What lies at the password's place may: it is read at
+/// each connect.
 fn fixed_of_store(now: &Config, before: &Config) -> Vec<(&'static str, bool)> {
     match (&now.store, &before.store) {
         (Store::Sqlite { path: now, .. }, Store::Sqlite { path: before, .. }) => {
@@ -86,7 +87,7 @@ fn fixed_of_store(now: &Config, before: &Config) -> Vec<(&'static str, bool)> {
                 hosts,
                 database,
                 user,
-                password: _,
+                password,
                 schema,
                 tls,
                 connect_timeout,
@@ -98,6 +99,7 @@ fn fixed_of_store(now: &Config, before: &Config) -> Vec<(&'static str, bool)> {
                 ("store.postgres.host", after.hosts != *hosts),
                 ("store.postgres.database", after.database != *database),
                 ("store.postgres.user", after.user != *user),
+                ("store.postgres.password", after.password != *password),
                 ("store.postgres.schema", after.schema != *schema),
                 ("store.postgres.tls", after.tls != *tls),
                 ("store.postgres.connect_timeout", after.connect_timeout != *connect_timeout),
@@ -189,11 +191,12 @@ mod tests {
     }
 
     #[test]
-    fn of_a_database_only_where_its_password_lies_can_change_in_a_running_daemon() {
-        assert_eq!(refused(&POSTGRES.replace("\"one\"", "\"another\"")), "");
+    fn nothing_of_a_database_can_change_in_a_running_daemon() {
+        assert_eq!(refused(POSTGRES), "");
         for (was, is, key) in [
             ("db1", "db2", "store.postgres.host "),
             ("strategy", "other", "store.postgres.database "),
+            ("\"one\"", "\"another\"", "store.postgres.password "),
             ("60s", "61s", "store.postgres.lease "),
             ("[conn", "[daemon]\nspool_dir = \"/tmp\"\n[conn", "daemon.spool_dir "),
         ] {

@@ -7,6 +7,7 @@ use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 
 use super::fault::{Trouble, explain};
 use super::pool::{Loan, Postgres};
+use super::statement::quoted;
 use crate::store::StoreError;
 use crate::store::sql::{Cell, Fault, FromCell as _, ToCell as _};
 use crate::store::sqlite::blocking;
@@ -32,6 +33,34 @@ impl Postgres {
             self.begin("SELECT 1", ANSWER_TIMEOUT, &lend).map(Loan::give_back)
         };
         blocking(ask).map_err(|trouble| explain(&self.settings, &"read the store", trouble.into()))
+    }
+
+    /// The schema in which everything is kept, as it is called.
+    pub(in crate::store) fn schema(&self) -> &str {
+        &self.settings.schema
+    }
+
+    /// Makes the schema, unless it is there: then the user needs no right to make one.
+    ///
+    /// # Errors
+    /// The user may not make it, or the store cannot be written.
+    pub(in crate::store) fn make_schema(&self) -> Result<(), StoreError> {
+        let name = self.schema().to_cell();
+        let is_there = || {
+            self.read("look for the schema", |sql| {
+                let asked = "SELECT 1 FROM pg_namespace WHERE nspname = ?1";
+                Ok(!sql.query(asked, std::slice::from_ref(&name))?.is_empty())
+            })
+        };
+        if is_there()? {
+            return Ok(());
+        }
+        let make = format!("CREATE SCHEMA {}", quoted(self.schema()));
+        match self.write(format_args!("make the schema {}", self.schema()), |sql| sql.batch(&make)) {
+            // Another process may have been quicker.
+            Err(_) if is_there()? => Ok(()),
+            made => made,
+        }
     }
 
     /// Whether a write can be made: makes one and takes it back.

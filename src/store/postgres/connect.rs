@@ -9,7 +9,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::MakeTlsConnect;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage, Socket};
 
-use super::fault::{Trouble, Verdict, verdict};
+use super::fault::Trouble;
 use super::session::{End, Session};
 use super::settings::{Host, Settings, Tls};
 use super::statement::quoted;
@@ -18,7 +18,7 @@ use super::{password, tls};
 
 /// The oldest server that is served, as it tells its version.
 const VERSION_MIN: u32 = 130_000;
-/// How long a lock is waited for, unless the statement's own time is shorter.
+/// How long a lock is waited for, unless half of a statement's own time is shorter.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a transaction may do nothing, unless one statement may take longer.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
@@ -34,32 +34,25 @@ pub(super) fn open(settings: &Settings, waiting: &Arc<Waiting>, limit: Duration)
     for (host, port) in &settings.hosts {
         match open_one(settings, waiting, limit, host, *port) {
             Ok(session) => return Ok(session),
+            // Its code says best what is to be done.
             Err(trouble @ Trouble::Server { .. }) if settings.hosts.len() == 1 => return Err(trouble),
             Err(trouble) => reasons.push((format!("{host}:{port}"), trouble)),
         }
     }
-    let mut texts = Vec::new();
-    let mut is_hopeless = true;
-    for (host, trouble) in reasons {
-        let advice = match &trouble {
-            Trouble::Refused(_) => None,
-            Trouble::Server { code, .. } => match verdict(code) {
-                Verdict::Unusable(text) => Some(text),
-                Verdict::Failed(_) => {
-                    is_hopeless = false;
-                    None
-                }
-            },
-            _ => {
-                is_hopeless = false;
-                None
-            }
+    let texts = reasons.iter().map(|(place, trouble)| {
+        let text = match trouble.cure() {
+            Some(cure) => format!("{cure} ({trouble})"),
+            None => trouble.to_string(),
         };
-        let advice = advice.map(|text| format!("{text}: ")).unwrap_or_default();
-        texts.push(format!("{host}: {advice}{trouble}"));
-    }
-    let text = texts.join("; ");
-    Err(if is_hopeless { Trouble::Refused(text) } else { Trouble::Unreached(text) })
+        if reasons.len() == 1 { text } else { format!("{place}: {text}") }
+    });
+    let text = texts.collect::<Vec<_>>().join("; ");
+    let is_hopeless = |trouble: &Trouble| matches!(trouble, Trouble::Refused(_)) || trouble.cure().is_some();
+    // A host that comes back may be one that can be written.
+    Err(match reasons.iter().all(|(_, trouble)| is_hopeless(trouble)) {
+        true => Trouble::Refused(text),
+        false => Trouble::Unreached(text),
+    })
 }
 
 fn open_one(
@@ -120,7 +113,7 @@ where
         drop(connection);
     });
     let answer = client.simple_query(&set_up(settings)).await?;
-    check(&answer).map_err(Failure::Found)?;
+    check(told(&answer)).map_err(Failure::Found)?;
     Ok(client)
 }
 
@@ -164,7 +157,7 @@ fn set_up(settings: &Settings) -> String {
         ("standard_conforming_strings", "on".into()),
         ("bytea_output", "'hex'".into()),
         ("statement_timeout", statement.as_millis().to_string()),
-        ("lock_timeout", statement.min(LOCK_TIMEOUT).as_millis().to_string()),
+        ("lock_timeout", (statement / 2).min(LOCK_TIMEOUT).as_millis().to_string()),
         ("idle_in_transaction_session_timeout", statement.max(IDLE_TIMEOUT).as_millis().to_string()),
     ];
     let sets: String = settings.iter().map(|(name, value)| format!("SET {name} TO {value}; ")).collect();
@@ -173,16 +166,21 @@ fn set_up(settings: &Settings) -> String {
     format!("{sets}SELECT {}", asked.join(", "))
 }
 
-/// What stands against using the server that answered, for people.
-fn check(answer: &[SimpleQueryMessage]) -> Result<(), String> {
+/// The first row of an answer.
+fn told(answer: &[SimpleQueryMessage]) -> [&str; 3] {
     let row = answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     });
-    let told = |at: usize| row.and_then(|row| row.try_get(at).ok().flatten()).unwrap_or_default();
-    let [version, encoding, read_only] = [told(0), told(1), told(2)];
+    [0, 1, 2].map(|at| row.and_then(|row| row.try_get(at).ok().flatten()).unwrap_or_default())
+}
+
+/// What stands against using the server that answered, for people.
+fn check([version, encoding, read_only]: [&str; 3]) -> Result<(), String> {
     if version.parse().unwrap_or(0) < VERSION_MIN {
-        return Err(format!("the server's version is {version}; PostgreSQL 13 or newer is needed"));
+        return Err(format!(
+            "the server's version is {version:?}; PostgreSQL 13 (130000) or newer is needed"
+        ));
     }
     if encoding != "UTF8" {
         return Err(format!("the database keeps its text in {encoding}; make one with ENCODING 'UTF8'"));
@@ -210,5 +208,20 @@ fn explained(error: tokio_postgres::Error, has_password: bool, tls: &str) -> Tro
             Trouble::Refused(format!("{text}; look how pg_hba.conf admits this user (TLS is {tls})"))
         }
         trouble => trouble,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_does_not_fit_is_refused_with_what_to_do() {
+        assert_eq!(check(["130000", "UTF8", "off"]), Ok(()));
+        let refusal = |told| check(told).unwrap_err();
+        assert!(refusal(["120020", "UTF8", "off"]).contains("PostgreSQL 13 (130000) or newer"));
+        assert!(refusal(["", "", ""]).contains("PostgreSQL 13"));
+        assert!(refusal(["150008", "LATIN1", "off"]).contains("in LATIN1; make one with ENCODING 'UTF8'"));
+        assert!(refusal(["150008", "UTF8", "on"]).contains("name the server that can be written"));
     }
 }

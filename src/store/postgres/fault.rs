@@ -23,14 +23,14 @@ pub(super) enum Trouble {
         /// It is about what this session prepared earlier, and a new session would be served.
         is_stale: bool,
     },
-    /// The connection ended.
-    #[error("the connection was lost: {0}")]
+    /// The connection ended, or did not come about; the text is its reason.
+    #[error("{0}")]
     Lost(String),
     /// No answer came for so long.
     #[error("no answer came within {} s", .0.as_secs())]
     Silent(Duration),
-    /// The connection ended while the server was committing.
-    #[error("{0}; whether the transaction was stored is not known")]
+    /// The answer to a commit did not come.
+    #[error("{0}")]
     InDoubt(Box<Self>),
     /// Something failed inside the transaction, was passed over, and could not be committed.
     #[error("a statement in it had failed")]
@@ -135,12 +135,15 @@ impl Trouble {
                     Self::Lost(text) => Self::Lost(text),
                     said => Self::Lost(said.to_string()),
                 },
-                _ => Self::Lost("the server closed it".into()),
+                _ => Self::Lost("the server closed the connection".into()),
             };
         }
-        let text = chain(&error);
-        let is_io = error.source().is_some_and(|cause| cause.is::<std::io::Error>());
-        if is_io { Self::Lost(text) } else { Self::Value(text) }
+        match error.source() {
+            Some(cause) if cause.is::<std::io::Error>() => Self::Lost(chain(&error)),
+            // What is around it says at which of the library's doors it was found.
+            Some(cause) => Self::Value(chain(cause)),
+            None => Self::Value(error.to_string()),
+        }
     }
 
     fn said(said: &DbError) -> Self {
@@ -148,6 +151,17 @@ impl Trouble {
         // Such a statement was prepared before the table or view changed, or on another server behind a pooler.
         let is_stale = code == "26000" || said.routine() == Some("RevalidateCachedQuery");
         Self::Server { code, message: said.message().to_owned(), is_stale }
+    }
+
+    /// What a person must do about what the server said, if it takes one.
+    pub(super) fn cure(&self) -> Option<&'static str> {
+        match self {
+            Self::Server { code, .. } => match verdict(code) {
+                Verdict::Unusable(text) => Some(text),
+                Verdict::Failed(_) => None,
+            },
+            _ => None,
+        }
     }
 
     /// Whether the same transaction, made again, may well succeed.
@@ -174,32 +188,34 @@ impl Trouble {
 
 /// Turns a fault into what the caller does about it. `place` names database and server.
 pub(super) fn explain(place: &dyn Display, doing: &dyn Display, fault: Fault) -> StoreError {
-    let failed = |context: String, source: Fault| StoreError::Failed { context, source };
-    let Some(trouble) = fault.downcast_ref::<Trouble>() else {
-        return failed(format!("cannot {doing} in {place}"), fault);
-    };
-    match trouble {
-        Trouble::Refused(text) => StoreError::Unusable(format!("cannot {doing} in {place}: {text}")),
-        Trouble::Server { code, .. } => match verdict(code) {
-            Verdict::Unusable(text) => {
-                StoreError::Unusable(format!("cannot {doing} in {place}: {text} ({trouble})"))
-            }
-            Verdict::Failed(text) => failed(format!("cannot {doing} in {place}: {text}"), fault),
-        },
-        Trouble::Silent(_) => {
-            failed(format!("cannot {doing} in {place}: the server or the network to it stands still"), fault)
+    let context = format!("cannot {doing} in {place}");
+    let reason = match trouble_in(&*fault) {
+        None | Some(Trouble::Spoilt | Trouble::Value(_)) => {
+            return StoreError::Failed { context, source: fault };
         }
-        Trouble::Crowded { .. } => failed(
-            format!(
-                "cannot {doing} in {place}: all connections are in use; raise store.postgres.connections_max"
-            ),
-            fault,
-        ),
-        Trouble::Lost(_) | Trouble::InDoubt(_) | Trouble::Unreached(_) => failed(
-            format!("cannot {doing} in {place}: it cannot be reached; the next run tries again"),
-            fault,
-        ),
-        Trouble::Spoilt | Trouble::Value(_) => failed(format!("cannot {doing} in {place}"), fault),
+        Some(Trouble::Refused(text)) => return StoreError::Unusable(format!("{context}: {text}")),
+        Some(trouble @ Trouble::Server { code, .. }) => match verdict(code) {
+            Verdict::Unusable(cure) => {
+                return StoreError::Unusable(format!("{context}: {cure} ({trouble})"));
+            }
+            Verdict::Failed(reason) => reason,
+        },
+        Some(Trouble::Silent(_)) => "the server or the network to it stands still; the next run repeats it",
+        Some(Trouble::Lost(_)) => "the connection was lost; the next run repeats it",
+        Some(Trouble::Unreached(_)) => "it cannot be reached; the next run tries again",
+        Some(Trouble::InDoubt(_)) => "whether it is stored is not known; the next run sees which",
+        Some(Trouble::Crowded { .. }) => {
+            "all connections are in use; raise store.postgres.connections_max, or run less at a time"
+        }
+    };
+    StoreError::Failed { context: format!("{context}: {reason}"), source: fault }
+}
+
+/// What the driver met, if that is behind an error.
+fn trouble_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Trouble> {
+    match error.downcast_ref::<Trouble>() {
+        None => trouble_in(error.source()?),
+        trouble => trouble,
     }
 }
 
@@ -216,4 +232,52 @@ pub(super) fn chain(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(code: &str, is_for_a_person: bool, expected: &str) {
+        let trouble = Trouble::Server { code: code.into(), message: "no".into(), is_stale: false };
+        let error = explain(&"database d on h:1", &"try it", trouble.into());
+        assert_eq!(matches!(error, StoreError::Unusable(_)), is_for_a_person, "{code}");
+        let said = chain(&error);
+        assert!(
+            said.starts_with("cannot try it in database d on h:1: ") && said.contains(expected),
+            "{said}"
+        );
+        assert!(said.contains(&format!("no (SQLSTATE {code})")), "{said}");
+    }
+
+    #[test]
+    fn every_code_says_what_the_caller_does() {
+        check("28P01", true, "check store.postgres.password");
+        check("28000", true, "pg_hba.conf");
+        check("3D000", true, "store.postgres.database");
+        check("42501", true, "grant it");
+        check("XX001", true, "backup");
+        check("53100", false, "disk is full; make room");
+        check("53300", false, "connections_max");
+        check("57014", false, "statement_timeout");
+        check("57P01", false, "stopping or starting");
+        check("57P03", false, "stopping or starting");
+        check("57P04", true, "dropped");
+        check("40001", false, "next run repeats it");
+        check("40P01", false, "next run repeats it");
+        check("55P03", false, "lock");
+        check("08006", false, "connection was lost");
+        check("25006", false, "read only");
+        check("42601", false, "refused it");
+        check("99999", false, "refused it");
+    }
+
+    #[test]
+    fn each_code_is_met_by_its_own_line_of_the_table() {
+        for (number, (start, _)) in VERDICTS.iter().enumerate() {
+            let first = VERDICTS.iter().position(|(earlier, _)| start.starts_with(earlier));
+            assert_eq!(first, Some(number), "{start} is never reached");
+        }
+    }
 }

@@ -21,8 +21,9 @@ impl Postgres {
     /// # Errors
     /// [`StoreError::Unusable`]: the schema is newer than this program, or the role may not make it.
     pub(in crate::store) fn migrate(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.make_schema()?;
         let mut tries = 1;
-        while let Err(error) = self.write("make the schema", |sql| prepare(sql, &self.settings.schema)) {
+        while let Err(error) = self.write("begin the schema", |sql| sql.batch(MIGRATIONS)) {
             if tries == TRIES || matches!(error, StoreError::Unusable(_)) {
                 return Err(error);
             }
@@ -93,14 +94,6 @@ impl Postgres {
             }
         })
     }
-}
-
-/// Makes the schema, unless an administrator did, and the table of its versions.
-fn prepare(sql: &Session, schema: &str) -> Result<(), Fault> {
-    if !exists(sql, "SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = ?1", schema)? {
-        sql.batch(&format!("CREATE SCHEMA {schema}"))?;
-    }
-    sql.batch(MIGRATIONS)
 }
 
 fn exists(sql: &Session, query: &str, name: &str) -> Result<bool, Fault> {

@@ -138,6 +138,9 @@ impl Postgres {
             };
             let is_worth_another = mode == Mode::Write && session.is_conflict() && times < AGAIN_MAX;
             session.roll_back();
+            if session.is_over() {
+                self.forget_idle();
+            }
             session.give_back();
             if !is_worth_another {
                 return Err(fault);
@@ -163,8 +166,7 @@ impl Postgres {
             begun => return begun.map(|()| session),
         }
         drop(session);
-        // Whatever ended one has most likely ended them all.
-        drop(std::mem::take(&mut self.sessions().idle));
+        self.forget_idle();
         let session = lend()?;
         session.begin(statement, limit).map(|()| session)
     }
@@ -210,6 +212,12 @@ impl Postgres {
         let mut loan = Loan { db: self, session: None, was_idle: false };
         loan.session = Some(connect::open(&self.settings, &self.waiting, limit)?);
         Ok(loan)
+    }
+
+    /// Drops the idle sessions: whatever ended one has most likely ended them all.
+    fn forget_idle(&self) {
+        let idle = std::mem::take(&mut self.sessions().idle);
+        drop(idle);
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {

@@ -103,7 +103,7 @@ impl Settings {
 
     /// How long an answer is waited for. The server ends a statement before that, unless it hangs.
     pub(super) fn patience(&self) -> Duration {
-        self.statement_timeout + Duration::from_secs(5)
+        self.statement_timeout + self.statement_timeout.min(Duration::from_secs(5))
     }
 }
 

@@ -62,8 +62,8 @@ pub(super) fn fault(error: &tokio_postgres::Error) -> Option<String> {
         rustls::Error::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => {
-            "name the host in store.postgres.host as its certificate does, or give the certificate that \
-             name (subjectAltName)"
+            "name the host in store.postgres.host as its certificate does, give the certificate that name \
+             (subjectAltName), or write store.postgres.tls = \"verify-ca\" to trust its authority for any name"
         }
         rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "name the authority that vouches for the server in store.postgres.ca_file"

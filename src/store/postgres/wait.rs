@@ -48,3 +48,27 @@ impl Drop for Waiting {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::Poll;
+    use tokio::task::coop;
+
+    #[test]
+    fn a_deadline_holds_for_a_task_that_has_used_up_its_share_of_a_runtime() {
+        let waiting = Waiting::new().unwrap();
+        let caller = Builder::new_current_thread().build().unwrap();
+        let answer = caller.block_on(async {
+            std::future::poll_fn(|context| {
+                while coop::has_budget_remaining() {
+                    let _ = pin!(coop::consume_budget()).poll(context);
+                }
+                Poll::Ready(waiting.within(Duration::from_millis(20), std::future::pending::<()>()))
+            })
+            .await
+        });
+        assert_eq!(answer, None);
+    }
+}

@@ -228,6 +228,11 @@ fn a_copy_of_many_rows_is_whole_or_not_there() {
     assert!(broken.ends_with("the spool broke"), "{broken}");
     let twice = told(&copy(|| Ok(vec![Cell::Integer(5), Cell::Null])).unwrap_err());
     assert!(twice.contains("t_pkey") && twice.ends_with("(SQLSTATE 23505)"), "{twice}");
+    let passed_over = refusal(&db, |sql| {
+        let _ = sql.copy_in("t", &["id"], &mut std::iter::once(Err("the spool broke".into())));
+        Ok(())
+    });
+    assert!(passed_over.ends_with("a statement in it had failed"), "{passed_over}");
     assert_eq!(database.psql("SELECT count(*) FROM t"), "0");
     assert_eq!(copy(|| Ok(vec![Cell::Integer(-1), Cell::Null])).unwrap(), 20_001);
     assert_eq!(database.psql("SELECT count(*), min(id) FROM t"), "20001|-1");

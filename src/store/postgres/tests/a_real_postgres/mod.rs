@@ -1,12 +1,15 @@
 //! Tests that need a PostgreSQL server on this machine.
 
 mod cells;
+mod failures;
 mod pool;
+mod reaching;
 mod smoke;
+mod tls;
 
 use std::time::Duration;
 
-use super::super::{Host, Postgres, Session, Settings};
+use super::super::{ClientCertificate, Host, Password, Postgres, Session, Settings, Tls};
 use super::server;
 use crate::store::StoreError;
 use crate::store::sql::{Cell, Fault};
@@ -34,6 +37,20 @@ fn fresh() -> (server::Database, Postgres) {
     let database = server::Postgres::shared().database();
     let db = Postgres::open(settings(&database)).unwrap();
     (database, db)
+}
+
+/// Settings for a database through 127.0.0.1, which is asked for by `name`.
+fn over_tcp(database: &server::Database, name: &str) -> Settings {
+    Settings { hosts: vec![(Host::Name(name.into()), database.port)], ..settings(database) }
+}
+
+/// Why nothing can be done until a person acts.
+#[track_caller]
+fn unusable(settings: Settings) -> String {
+    match Postgres::open(settings).unwrap_err() {
+        StoreError::Unusable(text) => text,
+        other => panic!("{}", told(&other)),
+    }
 }
 
 fn text(text: &str) -> Cell<'static> {
