@@ -100,6 +100,8 @@ struct CheckedSchedule {
 #[derive(Debug, Serialize)]
 struct CheckedStore {
     path: String,
+    /// What keeps it; `None`: it cannot be used.
+    engine: Option<String>,
     /// The copy for readers, if one is wanted.
     publish: Option<CheckedCopy>,
     /// Whether the whole file was read.
@@ -145,8 +147,14 @@ async fn check(settings: Settings, arguments: &Arguments) -> Result<(Checked, Ve
     if publish.as_ref().is_some_and(|copy| copy.error.is_some()) {
         exits.push(Exit::MustChange);
     }
-    let notes = store_notes(&engine.config.store);
-    let store = CheckedStore { path, publish, is_deep: arguments.deep, faults, notes };
+    let mut notes = store_notes(&engine.config.store);
+    let is_file = engine.config.store.sqlite_path().is_some();
+    if arguments.deep && !is_file {
+        notes.push("whether its files are sound, the server's own tools tell (pg_amcheck)".to_owned());
+    }
+    let kept = if faults.is_empty() { engine.store.engine().await.ok() } else { None };
+    let store =
+        CheckedStore { path, engine: kept, publish, is_deep: arguments.deep && is_file, faults, notes };
     Ok((Checked { config, connections, keys, targets, store }, exits))
 }
 
@@ -327,8 +335,11 @@ fn to_text(checked: &Checked) -> String {
     text += &format!("\n{}", keys::to_table(keys));
     text += &targets_to_text(targets);
     match store.faults.as_slice() {
-        [] if store.is_deep => text += &format!("\nstore {}: writable, and sound throughout\n", store.path),
-        [] => text += &format!("\nstore {}: writable\n", store.path),
+        [] => {
+            let kept = store.engine.as_ref().map(|engine| format!(" ({engine})")).unwrap_or_default();
+            let sound = if store.is_deep { ", and sound throughout" } else { "" };
+            text += &format!("\nstore {}{kept}: writable{sound}\n", store.path);
+        }
         faults => text += &format!("\nstore {}: cannot be used\n  {}\n", store.path, faults.join("\n  ")),
     }
     text.extend(store.notes.iter().map(|note| format!("  note: {note}\n")));

@@ -201,6 +201,17 @@ impl Store {
         }
     }
 
+    /// What keeps the store, for people: `SQLite 3.50.2`, `PostgreSQL 15.14`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn engine(&self) -> Result<String, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(format!("SQLite {}", rusqlite::version())),
+            Self::Postgres(db) => Ok(format!("PostgreSQL {}", db.server_version()?)),
+        }
+    }
+
     /// Makes a write and takes it back.
     ///
     /// # Errors
