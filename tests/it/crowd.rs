@@ -60,11 +60,12 @@ async fn three_hundred_connections_take_their_turns_in_a_process_that_does_not_g
     let finished = ["\"event\":\"run_finished\""];
     let mut held = Vec::new();
     let stands_still = |held: &[u64]| held.windows(2).any(|pair| pair[1] <= pair[0] + STANDSTILL_KB);
-    // In the first round everything is made that stays.
+    // Where there is more to do than a machine can, whoever is due with others may be served once before them,
+    // and once more: after three rounds nobody had fewer than two runs.
     for round in 1..=ROUNDS_MAX {
         daemon.says_often(round * CONNECTIONS + 100, &finished).await;
         held.push(resident_kb(daemon.pid));
-        if round > 1 && stands_still(&held) {
+        if round > 2 && stands_still(&held) {
             break;
         }
     }
@@ -74,8 +75,8 @@ async fn three_hundred_connections_take_their_turns_in_a_process_that_does_not_g
     let overlaps = "SELECT count(*) FROM (SELECT started_at, lag(finished_at) OVER \
                     (PARTITION BY connection ORDER BY id) AS ended FROM runs) WHERE started_at < ended";
     assert_eq!(bench.number(overlaps), 0);
-    let least =
-        "SELECT min(runs) FROM (SELECT count(*) AS runs FROM runs WHERE outcome = 'ok' GROUP BY connection)";
-    assert!(bench.number(least) >= 2, "nobody is left out");
+    assert_eq!(bench.number("SELECT count(*) FROM runs WHERE outcome <> 'ok'"), 0, "{ran}");
+    let least = "SELECT min(runs) FROM (SELECT count(outcome) AS runs FROM runs GROUP BY connection)";
+    assert!(bench.number(least) >= 2, "nobody is left out: {ran}");
     assert_eq!(bench.number("SELECT count(DISTINCT connection) FROM runs"), 300);
 }
