@@ -173,7 +173,11 @@ impl Store {
                 Self::Postgres(Arc::new(db))
             }
         };
-        store.refresh_views().await?;
+        match store.refresh_views().await {
+            // They are as they were; the run that follows tries again, and warns.
+            Err(error) if postgres::is_kept_by_others(&error) => {}
+            refreshed => refreshed?,
+        }
         Ok(store)
     }
 

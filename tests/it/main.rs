@@ -5,6 +5,7 @@
 
 mod account;
 mod alertmanager;
+mod analyst;
 mod busy;
 mod canary;
 mod chromium;

@@ -219,6 +219,12 @@ fn trouble_in<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Trouble> {
     }
 }
 
+/// Whether it came about only because another session kept a lock for too long.
+pub(in crate::store) fn is_kept_by_others(error: &StoreError) -> bool {
+    let StoreError::Failed { source, .. } = error else { return false };
+    matches!(source.downcast_ref(), Some(Trouble::Server { code, .. }) if code == "55P03")
+}
+
 /// An error and all that is behind it, on one line.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();

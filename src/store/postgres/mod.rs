@@ -14,10 +14,11 @@ mod session;
 mod settings;
 mod statement;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod tls;
 mod wait;
 
+pub(super) use fault::is_kept_by_others;
 pub use pool::Postgres;
 pub(super) use session::Session;
 pub use settings::{ClientCertificate, Host, Password, Settings, Tls};

@@ -78,10 +78,12 @@ CREATE TABLE elements (
     detail        jsonb,
     PRIMARY KEY (kind, connection, id)
 );
+-- The merge join, the queues of single reads and counts read this index alone and never the documents.
+CREATE INDEX elements_plan ON elements (kind, connection, id, state, fingerprint, changed_run);
 CREATE INDEX elements_last_edited ON elements (kind, connection, last_edited);
-CREATE INDEX elements_scorecard ON elements (connection, scorecard_id, kind);
-CREATE INDEX elements_owner ON elements (connection, owner_id, kind);
-CREATE INDEX elements_changed ON elements (changed_at);
+-- For people: what a scorecard has, counted without the documents, and what is gone.
+CREATE INDEX elements_scorecard ON elements (connection, scorecard_id, kind, state);
+CREATE INDEX elements_gone ON elements (connection, removed_at) WHERE state <> 'present';
 
 CREATE TABLE placements (
     connection   text NOT NULL,

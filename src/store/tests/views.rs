@@ -1,5 +1,7 @@
 //! Views: what they show, how columns are named, and that none is ever lost or moved.
 
+mod a_real_postgres;
+
 use super::*;
 
 impl Bench {

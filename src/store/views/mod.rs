@@ -8,6 +8,7 @@ mod sqlite;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::columns::{self, FIXED, Type};
+use super::postgres::is_kept_by_others;
 use super::sql::{Fault, Sql};
 use super::{Store, StoreError};
 use crate::kind;
@@ -17,19 +18,26 @@ use people::FOR_PEOPLE;
 const COLUMNS_MAX: usize = 400;
 /// A field with a longer name gets no column; it stays in the document.
 const FIELD_BYTES_MAX: usize = 256;
+/// A longer text is no number that anybody wrote.
+const DIGITS_MAX: usize = 300;
 
 impl Store {
     /// Gives columns to the fields discovered since the last time, and makes the views that are not yet
-    /// as they should be. Writes only where there is something to do.
+    /// as they should be. Writes only where there is something to do. A view that somebody reads keeps no other
+    /// from being made.
     ///
     /// # Errors
-    /// A view could not be made: a warning, never a lost run.
+    /// A view could not be made: a warning, never a lost run. On PostgreSQL that is so while somebody reads it.
     pub async fn refresh_views(&self) -> Result<(), StoreError> {
         let due = self.read("look at the views", due)?;
+        let mut refreshed = Ok(());
         for view in due {
-            self.write(format_args!("make the view {view}"), |sql| refresh(sql, &view))?;
+            match self.write(format_args!("make the view {view}"), |sql| refresh(sql, &view)) {
+                Err(error) if is_kept_by_others(&error) => refreshed = refreshed.and(Err(error)),
+                made => made?,
+            }
         }
-        Ok(())
+        refreshed
     }
 }
 
@@ -105,11 +113,16 @@ fn value(sql: &Sql<'_>, source: &str, column: &Column) -> String {
     }
 }
 
-/// Puts a view in the place of the one of that name. What people built on it stands: columns only come.
+/// Puts a view in the place of the one of that name, unless another program just did. What people built on it
+/// stands: columns only come.
 fn replace(sql: &Sql<'_>, name: &str, create: &str) -> Result<(), Fault> {
+    if made(sql)?.get(name).is_some_and(|made| made == create) {
+        return Ok(());
+    }
     match sql {
         Sql::Sqlite(_) => sql.execute_batch(&format!("DROP VIEW IF EXISTS {}; {create}", quoted(name))),
         Sql::Postgres(_) => {
+            sql.execute_batch(postgres::WAIT_FOR_READERS)?;
             sql.execute_batch(&create.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))?;
             let keep = "INSERT INTO made_views (name, body) VALUES (?1, ?2)
                  ON CONFLICT (name) DO UPDATE SET body = ?2";
@@ -186,10 +199,14 @@ impl Register {
             Ok(Column { field: row.get(0)?, name: row.get(1)?, shown })
         })?;
         let mut fields = sql.prepare_cached(
-            "SELECT field, max(CASE WHEN part = 'detail' THEN 1 ELSE 0 END) FROM fields WHERE kind = ?1
-             GROUP BY field ORDER BY min(first_seen_at), field",
+            "SELECT field, max(CASE WHEN part = 'detail' THEN 1 ELSE 0 END), min(first_seen_at) FROM fields
+             WHERE kind = ?1 GROUP BY field",
         )?;
-        let fields = fields.query_map([kind], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut fields: Vec<(String, bool, String)> =
+            fields.query_map([kind], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        // Each server sorts text in its own way.
+        fields.sort_unstable_by(|(a, _, seen_a), (b, _, seen_b)| (seen_a, a).cmp(&(seen_b, b)));
+        let fields = fields.into_iter().map(|(field, is_detail, _)| (field, is_detail)).collect();
         Ok(Self { kind: kind.to_owned(), columns, fields })
     }
 

@@ -1,7 +1,7 @@
 //! How PostgreSQL shows a field of a document, and tells how it made a view.
 
 use super::super::columns::Type;
-use super::{Column, literal};
+use super::{Column, DIGITS_MAX, literal};
 
 /// The views there are, with their SQL as it was given: the server keeps them in words of its own.
 pub(super) const MADE: &str = "SELECT name, body FROM made_views WHERE name IN
@@ -10,8 +10,9 @@ pub(super) const MADE: &str = "SELECT name, body FROM made_views WHERE name IN
 /// How many days are left of a key's date.
 pub(super) const DAYS_LEFT: &str = "k.expires - CAST(now() AT TIME ZONE 'UTC' AS date)";
 
-/// A longer text is no number that anybody wrote.
-const DIGITS_MAX: usize = 300;
+/// How long those who read a view are waited for before it is replaced: they keep it as it is until their
+/// transaction ends, and whoever comes after us waits behind us.
+pub(super) const WAIT_FOR_READERS: &str = "SET LOCAL lock_timeout TO '2s'";
 
 /// An expression for a field of the JSON in `source`, typed with guarded casts. A cast stands in a `CASE` of
 /// its own, for nothing else keeps the server from trying it first.

@@ -2,7 +2,7 @@
 //! people bring their own tools.
 
 use super::super::columns::Type;
-use super::{Column, literal};
+use super::{Column, DIGITS_MAX, literal};
 
 /// The views there are, with their SQL.
 pub(super) const MADE: &str = "SELECT name, sql FROM sqlite_master WHERE type = 'view'";
@@ -34,7 +34,8 @@ fn cast(shown: Type, kind: &str, value: &str) -> String {
         ),
         Type::Number => format!(
             "CASE {kind} WHEN 'integer' THEN {value} WHEN 'real' THEN {value} WHEN 'text' THEN \
-             CASE WHEN {value} GLOB '*[0-9]*' AND {value} NOT GLOB '*[^-0-9.]*' \
+             CASE WHEN length({value}) <= {DIGITS_MAX} AND {value} GLOB '*[0-9]*' \
+             AND {value} NOT GLOB '*[^-0-9.]*' AND {value} NOT GLOB '?*-*' AND {value} NOT GLOB '*.*.*' \
              THEN CAST({value} AS REAL) END END"
         ),
         Type::Boolean => format!(

@@ -1,5 +1,5 @@
 //! The driver against a real server.
 
-mod a_real_postgres;
+pub(in crate::store) mod a_real_postgres;
 #[path = "../../../../tests/support/postgres.rs"]
 pub(crate) mod server;

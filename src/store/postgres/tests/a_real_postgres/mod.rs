@@ -15,7 +15,7 @@ use crate::store::StoreError;
 use crate::store::sql::{Cell, Fault};
 
 /// Settings for a database, through the server's socket, in the schema `public`.
-fn settings(database: &server::Database) -> Settings {
+pub(in crate::store) fn settings(database: &server::Database) -> Settings {
     Settings {
         hosts: vec![(Host::Socket(database.folder.clone()), database.port)],
         database: database.name.clone(),
