@@ -1,6 +1,7 @@
 //! Puts the parts together: settings, store, clock and network, and one pass over one connection, the
 //! same for the daemon, for `sync` and for `demo`.
 
+mod copying;
 mod deliveries;
 mod engine;
 mod error;
@@ -18,6 +19,7 @@ use std::ffi::OsString;
 
 use tokio::sync::watch;
 
+pub use copying::{Copied, copy_store};
 pub use deliveries::deliver_once;
 pub use engine::Engine;
 pub use error::AppError;

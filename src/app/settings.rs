@@ -123,6 +123,15 @@ pub fn daemon_place(path: &Path) -> Result<DaemonPlace, AppError> {
     Ok(Config::daemon_place_on(&text, &path, &spool_dir())?)
 }
 
+/// The store that the file at `path` names, whatever else stands there.
+///
+/// # Errors
+/// The file cannot be read, or what it says of the store has faults.
+pub(super) fn store_of(path: &Path) -> Result<Store, AppError> {
+    let (path, text) = read_file(path)?;
+    Ok(Config::store_alone(&text, &path)?)
+}
+
 /// Where spools go on this machine when nothing else says it.
 fn spool_dir() -> PathBuf {
     let state = Path::new(STATE_DIR);

@@ -21,6 +21,7 @@ mod release;
 mod run;
 mod show;
 mod status;
+mod store;
 mod sync;
 mod warnings;
 
@@ -101,6 +102,8 @@ enum Command {
     NotifyTest(notify_test::Arguments),
     /// Accept a changed account, or let held removals go
     Release(release::Arguments),
+    /// Copy the store into another one: from a file to PostgreSQL, or back
+    Store(store::Arguments),
     /// Print the settings in force, secrets as their sources; or only check them
     Config(config::Arguments),
     /// Tell whether the daemon turns: exit 0 if so, 1 with the reason if not
@@ -153,6 +156,7 @@ impl Cli {
             Command::Forget(arguments) => forget::run(settings, &arguments, out),
             Command::NotifyTest(arguments) => notify_test::run(&settings, &arguments, out),
             Command::Release(arguments) => release::run(&settings, &arguments, out),
+            Command::Store(arguments) => store::run(&settings, &arguments, out),
             Command::Config(arguments) => config::run(&settings, &arguments, out),
             Command::Demo | Command::Completions(_) | Command::Health | Command::Run => {
                 unreachable!("handled above")

@@ -81,14 +81,7 @@ impl Config {
     /// # Errors
     /// Those of [`Config::parse`].
     pub fn parse_on(text: &str, path: &Path, spool_dir: &Path) -> Result<Self, Problems> {
-        // An editor of another system may leave a byte order mark.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let (_, errors) = toml::de::DeTable::parse_recoverable(text);
-        if !errors.is_empty() {
-            return Err(Problems::of_syntax(path, text, errors));
-        }
-        let table = toml::from_str::<toml::Table>(text)
-            .map_err(|error| Problems::of_syntax(path, text, vec![error]))?;
+        let table = table(text, path)?;
         let faults = Faults::default();
         let config = Self::read(Section::root(table, &faults), path, spool_dir);
         let faults = faults.into_inner();
@@ -119,6 +112,23 @@ impl Config {
             _ => None,
         };
         place.map_or_else(|| Self::parse_on(text, path, spool_dir).map(|config| config.daemon_place()), Ok)
+    }
+
+    /// The store that the text of the file at `path` names; all else there is passed over.
+    ///
+    /// # Errors
+    /// Every fault of the section, or of the file as TOML.
+    pub fn store_alone(text: &str, path: &Path) -> Result<Store, Problems> {
+        let mut table = table(text, path)?;
+        table.retain(|key, _| key == "store");
+        let faults = Faults::default();
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let store = store::read(Section::root(table, &faults).section("store"), folder);
+        let faults = faults.into_inner();
+        match store {
+            Some(store) if faults.is_empty() => Ok(store),
+            _ => Err(Problems::new(path, faults)),
+        }
     }
 
     /// Where the daemon has its lock.
@@ -314,4 +324,15 @@ impl LogFormat {
     /// The words of the file.
     pub const WORDS: [(&str, Self); 4] =
         [("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json), ("journald", Self::Journald)];
+}
+
+/// The file's text as TOML.
+fn table(text: &str, path: &Path) -> Result<toml::Table, Problems> {
+    // An editor of another system may leave a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (_, errors) = toml::de::DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return Err(Problems::of_syntax(path, text, errors));
+    }
+    toml::from_str::<toml::Table>(text).map_err(|error| Problems::of_syntax(path, text, vec![error]))
 }

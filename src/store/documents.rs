@@ -85,35 +85,42 @@ impl<'a> Writing<'a> {
     }
 
     fn write(&mut self, batch: &[Write], counts: &mut Counts) -> Result<(), Fault> {
-        let mut listed = Vec::with_capacity(batch.len());
-        for &write in batch {
-            let entry = self.commit.snapshot.entries[write.entry];
-            let doc = self.commit.spool.read(entry.span)?;
-            self.known.note(self.sql, &doc, || Ok(self.was_complete))?;
-            listed.push(Listed { write, entry, columns: tolerate::columns(&doc), doc: doc.into_owned() });
-        }
-        let (new, known): (Vec<_>, Vec<_>) =
-            listed.into_iter().partition(|listed| listed.write.operation == Operation::Insert);
+        let (new, known): (Vec<Write>, Vec<Write>) =
+            batch.iter().partition(|write| write.operation == Operation::Insert);
         counts.inserted += new.len() as u64;
         self.insert(&new)?;
-        self.update(&known, counts)
+        self.update(&known, counts)?;
+        let was_complete = self.was_complete;
+        self.known.keep(self.sql, || Ok(was_complete))
     }
 
-    fn insert(&self, new: &[Listed]) -> Result<(), Fault> {
+    /// Reads a listed document, and sees its fields.
+    fn read(&mut self, write: Write) -> Result<Listed, Fault> {
+        let entry = self.commit.snapshot.entries[write.entry];
+        let doc = self.commit.spool.read(entry.span)?;
+        self.known.see(&doc);
+        Ok(Listed { write, entry, columns: tolerate::columns(&doc), doc: doc.into_owned() })
+    }
+
+    fn insert(&mut self, new: &[Write]) -> Result<(), Fault> {
+        let (sql, writer) = (self.sql, self.writer);
         if new.is_empty() {
             return Ok(());
         }
-        let Self { sql, writer, .. } = self;
-        let mut rows = new.iter().map(|listed| {
+        // One by one, so that the server takes one in while the next is read.
+        let mut rows = new.iter().map(|write| {
+            let listed = self.read(*write)?;
             let stamps = [writer.now.to_cell(), writer.now.to_cell(), Cell::Integer(writer.run.0)];
-            Ok(listed.cells(writer).into_iter().chain(["present".to_cell()]).chain(stamps).collect())
+            Ok(listed.into_cells(writer).chain(["present".to_cell()]).chain(stamps).collect())
         });
         sql.load("elements", &INSERTED, &mut rows)?;
-        new.iter().try_for_each(|listed| writer.log(sql, listed.entry.id, Operation::Insert, None))
+        let id = |write: &Write| self.commit.snapshot.entries[write.entry].id;
+        new.iter().try_for_each(|write| writer.log(sql, id(write), Operation::Insert, None))
     }
 
-    fn update(&mut self, known: &[Listed], counts: &mut Counts) -> Result<(), Fault> {
-        let Self { sql, commit, writer, .. } = *self;
+    fn update(&mut self, known: &[Write], counts: &mut Counts) -> Result<(), Fault> {
+        let (sql, commit, writer) = (self.sql, self.commit, self.writer);
+        let known = known.iter().map(|write| self.read(*write)).collect::<Result<Vec<_>, _>>()?;
         let ids: Vec<_> = known.iter().map(|listed| listed.entry.id).collect();
         let before = documents(sql, writer, &ids)?;
         let mut rows = Vec::with_capacity(known.len());
@@ -127,7 +134,6 @@ impl<'a> Writing<'a> {
             // Else only what stands outside the fingerprint differs: a field became volatile, or is no longer.
             let is_change = is_restore || !fields.is_empty();
             let stamps = [Cell::Integer(is_change.into()), writer.now.to_cell(), Cell::Integer(writer.run.0)];
-            rows.push(listed.cells(writer).into_iter().chain(stamps).collect());
             if is_change {
                 writer.log_fields(sql, id, listed.write.operation, &fields)?;
             }
@@ -139,6 +145,7 @@ impl<'a> Writing<'a> {
                     self.note_changes(&listed.columns, fields);
                 }
             }
+            rows.push(listed.into_cells(writer).chain(stamps).collect());
         }
         sql.execute_rows(UPDATE, UPDATED, &rows)?;
         Ok(())
@@ -155,17 +162,19 @@ impl<'a> Writing<'a> {
 
 impl Listed {
     /// What stands in the row of a new and of a known element alike.
-    fn cells<'a>(&'a self, writer: &Writer<'a>) -> Vec<Cell<'a>> {
-        let Columns { name, scorecard_id, owner_id, last_edited } = &self.columns;
+    fn into_cells<'a>(self, writer: &Writer<'a>) -> impl Iterator<Item = Cell<'a>> + use<'a> {
+        let Columns { name, scorecard_id, owner_id, last_edited } = self.columns;
+        let text = |text: Option<String>| text.map_or(Cell::Null, |text| Cell::Text(text.into()));
+        let number = |number: Option<i64>| number.map_or(Cell::Null, Cell::Integer);
         let own = [
-            name.to_cell(),
-            scorecard_id.to_cell(),
-            owner_id.to_cell(),
-            last_edited.to_cell(),
+            text(name),
+            number(scorecard_id),
+            number(owner_id),
+            text(last_edited),
             Cell::Bytes(self.entry.fingerprint.to_bytes().to_vec().into()),
-            self.doc.to_cell(),
+            Cell::Text(self.doc.into()),
         ];
-        writer.key(self.entry.id).into_iter().chain(own).collect()
+        writer.key(self.entry.id).into_iter().chain(own)
     }
 }
 

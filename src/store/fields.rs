@@ -22,6 +22,15 @@ pub(super) struct Known<'a> {
     now: DateTime<Utc>,
     /// Whether a value other than null was seen yet, by field.
     typed: HashMap<String, bool>,
+    seen: Vec<Seen>,
+}
+
+/// A field that was not known, or not with a value other than null.
+#[derive(Debug)]
+struct Seen {
+    field: String,
+    json_type: &'static str,
+    is_new: bool,
 }
 
 impl<'a> Known<'a> {
@@ -37,7 +46,7 @@ impl<'a> Known<'a> {
         let typed = statement
             .query_map((connection.as_str(), kind), |row| Ok((row.get(0)?, row.text(1)? != "null")))?;
         let typed = typed.into_iter().collect();
-        Ok(Self { connection, kind, part, now, typed })
+        Ok(Self { connection, kind, part, now, typed, seen: Vec::new() })
     }
 
     /// Notes the fields of a document that were not known. `is_news` is asked once there is one: whether
@@ -48,42 +57,59 @@ impl<'a> Known<'a> {
         document: &str,
         is_news: impl Fn() -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
+        self.see(document);
+        self.keep(sql, is_news)
+    }
+
+    /// Sees the fields of a document, to be noted by [`Known::keep`].
+    pub(super) fn see(&mut self, document: &str) {
         for (field, json_type) in tolerate::fields(document) {
             let count = self.typed.len();
             let is_typed = json_type != "null";
-            match self.typed.entry(field) {
-                Entry::Occupied(known) if *known.get() || !is_typed => {}
+            let seen = match self.typed.entry(field) {
+                Entry::Occupied(known) if *known.get() || !is_typed => continue,
                 Entry::Occupied(mut known) => {
-                    sql.prepare_cached(
-                        "UPDATE fields SET json_type = ?4
-                         WHERE connection = ?1 AND kind = ?2 AND field = ?3",
-                    )?
-                    .execute((
-                        self.connection.as_str(),
-                        self.kind,
-                        known.key(),
-                        json_type,
-                    ))?;
                     *known.get_mut() = true;
+                    Seen { field: known.key().clone(), json_type, is_new: false }
                 }
-                Entry::Vacant(_) if count >= FIELDS_MAX => {}
+                Entry::Vacant(_) if count >= FIELDS_MAX => continue,
                 Entry::Vacant(new) => {
-                    sql.prepare_cached(
-                        "INSERT INTO fields
-                           (connection, kind, field, json_type, part, first_seen_at, is_news)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    )?
-                    .execute((
-                        self.connection.as_str(),
-                        self.kind,
-                        new.key(),
-                        json_type,
-                        self.part,
-                        self.now,
-                        is_news()?,
-                    ))?;
+                    let seen = Seen { field: new.key().clone(), json_type, is_new: true };
                     new.insert(is_typed);
+                    seen
                 }
+            };
+            self.seen.push(seen);
+        }
+    }
+
+    /// Notes the fields that were seen, as [`Known::note`].
+    pub(super) fn keep(
+        &mut self,
+        sql: &Sql<'_>,
+        is_news: impl Fn() -> Result<bool, Fault>,
+    ) -> Result<(), Fault> {
+        for Seen { field, json_type, is_new } in std::mem::take(&mut self.seen) {
+            let key = (self.connection.as_str(), self.kind, field.as_str());
+            if is_new {
+                sql.prepare_cached(
+                    "INSERT INTO fields (connection, kind, field, json_type, part, first_seen_at, is_news)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                )?
+                .execute((
+                    key.0,
+                    key.1,
+                    key.2,
+                    json_type,
+                    self.part,
+                    self.now,
+                    is_news()?,
+                ))?;
+            } else {
+                sql.prepare_cached(
+                    "UPDATE fields SET json_type = ?4 WHERE connection = ?1 AND kind = ?2 AND field = ?3",
+                )?
+                .execute((key.0, key.1, key.2, json_type))?;
             }
         }
         Ok(())

@@ -123,7 +123,7 @@ impl Store {
         let mut left = limit.unwrap_or(u64::MAX);
         let mut last = match since {
             Since::Sequence(sequence) => sequence,
-            Since::Instant(at) => self.read("find changes by their time", |sql| Ok(before(sql, at)?))?,
+            Since::Instant(at) => self.read("find changes by their time", |sql| before(sql, at))?,
         };
         let key = (connection.map(ConnectionName::as_str), kind.map(KindName::as_str));
         while left > 0 {
@@ -178,7 +178,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn oldest_change(&self) -> Result<Option<i64>, StoreError> {
         self.read("read the oldest change", |sql| {
-            Ok(sql.prepare_cached("SELECT min(sequence) FROM changes")?.query_row((), |row| row.get(0))?)
+            sql.prepare_cached("SELECT min(sequence) FROM changes")?.query_row((), |row| row.get(0))
         })
     }
 

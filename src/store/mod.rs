@@ -36,6 +36,7 @@ mod sql;
 mod sqlite;
 #[cfg(test)]
 pub(crate) mod tests;
+mod transfer;
 mod values;
 mod views;
 mod visibility;
@@ -72,6 +73,7 @@ pub use postgres::Postgres;
 pub use publish::{Copy, keep_reason};
 pub use reads::ReadState;
 pub use sqlite::{Sqlite, folder_of};
+pub use transfer::{Hold, Onto, Progress, Sum, TableCopy};
 pub use values::{HELD_VALUES, ValuesDone};
 pub use warnings::{DeliveryRecord, WarningRecord};
 

@@ -118,6 +118,11 @@ impl Sqlite {
         )))
     }
 
+    /// Whether both are one file, under whatever names.
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        self.file.is_some() && self.file == other.file
+    }
+
     /// Refuses a place for something else that is the store's own, under whatever name.
     pub(super) fn refuse_itself(&self, place: &Path) -> Result<(), StoreError> {
         if self.file.is_none() || identity(place) != self.file {

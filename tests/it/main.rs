@@ -54,6 +54,7 @@ mod silent;
 #[path = "../../src/notify/tests/sink.rs"]
 mod sink;
 mod stale;
+mod store_copy;
 mod terminal;
 mod visibility;
 mod ways;

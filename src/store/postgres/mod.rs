@@ -14,7 +14,7 @@ mod session;
 mod settings;
 mod statement;
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::store) mod tests;
 mod tls;
 mod wait;
 

@@ -34,7 +34,7 @@ use crate::snapshot::{Entry, Extent, Rejected, Snapshot};
 use crate::spool::{Budget, Spool};
 use crate::tolerate;
 
-fn noon() -> DateTime<Utc> {
+pub(crate) fn noon() -> DateTime<Utc> {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 

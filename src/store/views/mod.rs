@@ -41,6 +41,20 @@ impl Store {
     }
 }
 
+/// Makes the views that are not as they should be, in the transaction that filled the store.
+pub(super) fn make_due(sql: &Sql<'_>) -> Result<(), Fault> {
+    due(sql)?.iter().try_for_each(|view| refresh(sql, view))
+}
+
+/// Takes a view away, for one with other columns.
+pub(super) fn take_away(sql: &Sql<'_>, name: &str) -> Result<(), Fault> {
+    sql.execute_batch(&format!("DROP VIEW IF EXISTS {}", quoted(name)))?;
+    match sql {
+        Sql::Sqlite(_) => Ok(()),
+        Sql::Postgres(_) => sql.execute("DELETE FROM made_views WHERE name = ?1", [name]).map(drop),
+    }
+}
+
 /// The views that are not as they should be.
 fn due(sql: &Sql<'_>) -> Result<Vec<String>, Fault> {
     let made = made(sql)?;
