@@ -97,7 +97,7 @@ impl Pull {
             kind_run: &kind_run,
         };
         let counts = store.commit_kind(commit).await.unwrap().counts;
-        store.end_run(run, Outcome::Ok, None, false, &counts, *now).await.unwrap();
+        store.end_run(run, connection, Outcome::Ok, None, false, &counts, *now).await.unwrap();
         counts
     }
 
@@ -244,5 +244,6 @@ fn place(database: &postgres::Database) -> Place {
         connect_timeout: Duration::from_secs(10),
         statement_timeout: Duration::from_secs(300),
         connections_max: 4,
+        lease: Duration::from_secs(60),
     }))
 }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SubsecRound as _, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use tokio::sync::watch;
 
 /// Where the program's time comes from.
@@ -13,6 +13,8 @@ use tokio::sync::watch;
 pub enum Clock {
     /// The machine's wall clock.
     System,
+    /// The clock of a server that several machines share.
+    Shared(Arc<Anchor>),
     /// A clock that a test moves.
     Simulated(Arc<Simulated>),
 }
@@ -39,6 +41,7 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         match self {
             Self::System => Utc::now().trunc_subsecs(3),
+            Self::Shared(anchor) => anchor.now(Instant::now()),
             Self::Simulated(simulated) => simulated.now(),
         }
     }
@@ -47,13 +50,72 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "this is the clock's home")]
     pub async fn sleep(&self, duration: Duration) {
         match self {
-            Self::System => tokio::time::sleep(duration).await,
+            Self::System | Self::Shared(_) => tokio::time::sleep(duration).await,
             Self::Simulated(simulated) => {
                 let delta = chrono::Duration::from_std(duration).unwrap_or(chrono::Duration::MAX);
                 let wake = simulated.now().checked_add_signed(delta);
                 simulated.sleep_until(wake.unwrap_or(DateTime::<Utc>::MAX_UTC)).await;
             }
         }
+    }
+}
+
+/// What a server's clock said, and how long ago by a clock of this machine that nobody sets: between two
+/// looks at the server it goes on by itself.
+#[derive(Debug)]
+pub struct Anchor {
+    last: Mutex<Reading>,
+}
+
+/// A look at a server's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// What it said.
+    pub said: DateTime<Utc>,
+    /// When it was asked.
+    pub asked: Instant,
+    /// When the answer was there.
+    pub answered: Instant,
+}
+
+impl Anchor {
+    /// A clock that goes on from this reading.
+    #[must_use]
+    pub fn new(reading: Reading) -> Self {
+        Self { last: Mutex::new(reading) }
+    }
+
+    /// Takes in what the server's clock says now. What lies within the error of the measurement is no news,
+    /// so that the time does not jump to and fro.
+    pub fn set(&self, reading: Reading) {
+        let mut last = self.last();
+        let off = reading.at(reading.answered) - last.at(reading.answered);
+        if off.abs() > reading.error() {
+            *last = reading;
+        }
+    }
+
+    /// The server's time at an instant of this machine, to the millisecond.
+    fn now(&self, instant: Instant) -> DateTime<Utc> {
+        self.last().at(instant).trunc_subsecs(3)
+    }
+
+    fn last(&self) -> std::sync::MutexGuard<'_, Reading> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reading {
+    /// The server's time at `instant`. It is taken to have spoken in the middle of the time that asking took.
+    fn at(&self, instant: Instant) -> DateTime<Utc> {
+        let gone = instant.saturating_duration_since(self.asked);
+        self.said + TimeDelta::from_std(gone).unwrap_or_default() - self.error()
+    }
+
+    /// How far off it may be.
+    fn error(&self) -> TimeDelta {
+        let took = self.answered.saturating_duration_since(self.asked);
+        TimeDelta::from_std(took / 2).unwrap_or_default()
     }
 }
 
@@ -141,6 +203,26 @@ mod tests {
 
     fn noon() -> DateTime<Utc> {
         "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_shared_clock_tells_the_servers_time_whatever_this_machine_believes() {
+        let ms = Duration::from_millis;
+        let start = Instant::now();
+        let reading = |said, asked, took| Reading {
+            said,
+            asked: start + ms(asked),
+            answered: start + ms(asked + took),
+        };
+        let anchor = Anchor::new(reading(noon(), 0, 20));
+        let at = |instant| anchor.now(start + ms(instant)) - noon();
+        assert_eq!([at(10), at(20), at(60_010)].map(|past| past.num_milliseconds()), [0, 10, 60_000]);
+        // 4 ms off, where the measurement is as good as 5 ms.
+        anchor.set(reading(noon() + TimeDelta::milliseconds(60_009), 60_010, 10));
+        assert_eq!(at(60_020).num_milliseconds(), 60_010);
+        // Another server, whose clock is five minutes behind.
+        anchor.set(reading(noon() - TimeDelta::minutes(5), 70_000, 2));
+        assert_eq!(at(70_001), TimeDelta::minutes(-5));
     }
 
     #[tokio::test]

@@ -19,6 +19,9 @@ impl fmt::Display for RunId {
     }
 }
 
+/// Why a run that the program was asked to stop did not come to its end.
+pub const STOPPED: &str = "stopped before the end, because the program was asked to stop";
+
 /// How much a run asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -49,7 +49,7 @@ impl Engine {
     /// Those of [`Store::open`].
     pub async fn open(config: Config, clock: Clock) -> Result<Self, AppError> {
         let store = Store::open(&place(&config.store), clock.now()).await?;
-        Ok(Self::with_store(config, store, clock))
+        Self::with_store(config, store, clock)
     }
 
     /// As [`Engine::open`], for commands that write nothing: a store that is not there is empty.
@@ -62,7 +62,7 @@ impl Engine {
             return Self::on_scratch(config, clock).await;
         }
         let store = Store::open_read_only(&place).await?;
-        Ok(Self::with_store(config, store, clock))
+        Self::with_store(config, store, clock)
     }
 
     /// As [`Engine::open_to_look`], for commands that hand on what the store holds: nobody may take a store
@@ -72,7 +72,7 @@ impl Engine {
     /// Those of [`Store::open_read_only`].
     pub async fn open_existing(config: Config, clock: Clock) -> Result<Self, AppError> {
         let store = Store::open_read_only(&place(&config.store)).await?;
-        Ok(Self::with_store(config, store, clock))
+        Self::with_store(config, store, clock)
     }
 
     /// An engine on an empty store of its own, gone with it.
@@ -83,14 +83,15 @@ impl Engine {
         let context = "cannot make a scratch store";
         let scratch = tempfile::tempdir().map_err(|source| AppError::System { context, source })?;
         let store = Store::open(&Place::file(scratch.path().join("empty.db")), clock.now()).await?;
-        Ok(Self { _scratch: Some(scratch), ..Self::with_store(config, store, clock) })
+        Ok(Self { _scratch: Some(scratch), ..Self::with_store(config, store, clock)? })
     }
 
-    fn with_store(config: Config, store: Store, clock: Clock) -> Self {
+    fn with_store(config: Config, store: Store, clock: Clock) -> Result<Self, AppError> {
+        let clock = store.clock(clock)?;
         let hosts = Arc::new(Hosts::new(config.host_limits.clone()));
         let budget = Budget::new(config.daemon.memory_max);
         let warnings = watch::Sender::new(Arc::new(config.warnings.clone()));
-        Self {
+        Ok(Self {
             config,
             store,
             clock,
@@ -101,7 +102,7 @@ impl Engine {
             queued: watch::Sender::new(0),
             warnings,
             _scratch: None,
-        }
+        })
     }
 
     /// An engine under other settings that shares all else: the store, what hosts asked for, the memory.
@@ -275,7 +276,7 @@ mod tests {
     async fn ran_full(engine: &Engine, at: DateTime<Utc>) {
         let name = &engine.config.connections[0].name;
         let run = engine.store.begin_run(name, Mode::Full, at).await.unwrap();
-        engine.store.end_run(run, Outcome::Ok, None, false, &Counts::default(), at).await.unwrap();
+        engine.store.end_run(run, name, Outcome::Ok, None, false, &Counts::default(), at).await.unwrap();
     }
 
     async fn due(engine: &Engine) -> Mode {
@@ -308,7 +309,7 @@ mod tests {
         let name = &engine.config.connections[0].name;
         let now = engine.clock.now();
         let run = engine.store.begin_run(name, Mode::Incremental, now).await.unwrap();
-        engine.store.end_run(run, Outcome::Ok, None, true, &Counts::default(), now).await.unwrap();
+        engine.store.end_run(run, name, Outcome::Ok, None, true, &Counts::default(), now).await.unwrap();
         assert!(engine.store.waits_for_full(name).await.unwrap());
         assert_eq!(due(&engine).await, Mode::Full);
         ran_full(&engine, now).await;

@@ -71,7 +71,7 @@ impl AppError {
             | Self::Telemetry(_)
             | Self::Listen(_)
             | Self::Store(StoreError::Unusable(_)) => Exit::MustChange,
-            Self::Store(StoreError::Busy(_)) => Exit::Busy,
+            Self::Store(StoreError::Busy(_) | StoreError::LeaseLost(_)) => Exit::Busy,
             Self::Store(StoreError::Failed { .. }) | Self::System { .. } => Exit::Failed,
         }
     }

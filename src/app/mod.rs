@@ -9,6 +9,7 @@ mod exit;
 mod pass;
 mod place;
 mod publishing;
+mod replicas;
 mod ring;
 mod settings;
 mod showing;
@@ -27,6 +28,7 @@ pub use exit::Exit;
 pub use pass::{Asker, Order, Passed};
 pub use place::place;
 pub use publishing::keep_published;
+pub use replicas::Claim;
 pub use ring::Ring;
 pub use settings::{Settings, daemon_place, refuse_shared_keys};
 

@@ -12,6 +12,7 @@ use crate::config::Connection;
 use crate::cycle::{self, Job, Notices, Progress, Report};
 use crate::key::Key;
 use crate::run::{Counts, Mode, Outcome, Run};
+use crate::store::{ConnectionLock, StoreError};
 use crate::warning::{Event, Severity, Warning, WarningId};
 use crate::watch::stale::{self, Staleness};
 use crate::watch::{self, Found, Standing, discovery, skew};
@@ -27,7 +28,7 @@ pub enum Asker {
 
 impl Asker {
     /// The word in the connection's lock.
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Schedule => "run",
             Self::Command => "sync",
@@ -42,6 +43,8 @@ pub struct Order {
     pub mode: Option<Mode>,
     /// Who asks.
     pub asker: Asker,
+    /// The connection's lock, where whoever asks has taken it.
+    pub lock: Option<ConnectionLock>,
     /// Turns true when the program is asked to stop.
     pub cancel: Receiver<bool>,
     /// Told how far the run is.
@@ -68,15 +71,21 @@ impl Engine {
         let passed = self.pass_uncounted(connection, order).await;
         match &passed {
             Ok(passed) => self.metrics.count(&passed.run),
+            // It is another replica's now, and counted there.
+            Err(AppError::Store(StoreError::LeaseLost(_))) => {}
             Err(_) => self.metrics.count_failed(&connection.name, mode),
         }
         passed
     }
 
     async fn pass_uncounted(&self, connection: &Connection, order: Order) -> Result<Passed, AppError> {
-        let Order { mode, asker, cancel, progress } = order;
+        let Order { mode, asker, lock, cancel, progress } = order;
         let name = &connection.name;
-        let _lock = self.store.lock(name, asker.as_str(), self.clock.now()).await?;
+        let lock = match lock {
+            Some(lock) => lock,
+            None => self.store.lock(name, asker.as_str(), self.clock.now()).await?,
+        };
+        let cancel = lock.or_lost(cancel);
         let keys: Vec<&Key> = connection.keys().collect();
         self.store.record_keys(name, connection.mapped_user.as_deref(), connection.timezone, &keys).await?;
         let mode = match mode {
@@ -108,7 +117,10 @@ impl Engine {
         let mut stop = cancel.clone();
         let job = Job { connection, source: &source, store, clock, cancel, next_due, progress };
         let span = tracing::info_span!("run", connection = %name);
-        let mut report = match cycle::run(&job, mode).instrument(span).await {
+        let ran = cycle::run(&job, mode).instrument(span).await;
+        // Whoever took it over tells what there is to tell.
+        lock.check()?;
+        let mut report = match ran {
             Ok(report) => report,
             Err(error) => {
                 // A store that stores nothing must not keep quiet what becomes of the keys.
@@ -145,7 +157,17 @@ impl Engine {
         let (store, now, reason) = (&self.store, self.clock.now(), error.to_text());
         let recorded = async {
             let run = store.begin_run(&connection.name, mode, now).await?;
-            store.end_run(run, Outcome::Failed, Some(&reason), false, &Counts::default(), now).await
+            store
+                .end_run(
+                    run,
+                    &connection.name,
+                    Outcome::Failed,
+                    Some(&reason),
+                    false,
+                    &Counts::default(),
+                    now,
+                )
+                .await
         };
         match recorded.await {
             Ok(()) => error,

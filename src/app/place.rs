@@ -50,5 +50,6 @@ fn server(settings: &Postgres) -> postgres::Settings {
         connect_timeout: settings.connect_timeout,
         statement_timeout: settings.statement_timeout,
         connections_max: settings.connections_max as usize,
+        lease: settings.lease,
     }
 }

@@ -239,8 +239,10 @@ impl Engine {
     /// # Errors
     /// The store cannot be used.
     pub async fn look_at_start(&self, connection: &Connection) -> Result<(), AppError> {
+        let now = self.clock.now();
+        let Some(_lock) = self.store.lock_out_replicas(&connection.name, now).await? else { return Ok(()) };
         let ring = self.ring(connection).await?;
-        self.tell_beside(&ring, ring.facts(self.clock.now())).await?;
+        self.tell_beside(&ring, ring.facts(now)).await?;
         Ok(())
     }
 
@@ -249,6 +251,8 @@ impl Engine {
     /// # Errors
     /// The store cannot be used.
     pub async fn look_at_keys(&self, connection: &Connection) -> Result<(), AppError> {
+        let now = self.clock.now();
+        let Some(_lock) = self.store.lock_out_replicas(&connection.name, now).await? else { return Ok(()) };
         let ring = self.ring(connection).await?;
         self.tell_of_ring(&ring).await?;
         Ok(())

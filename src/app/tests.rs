@@ -72,7 +72,7 @@ impl Bench {
 
     async fn pass(&self, asker: Asker) -> Outcome {
         let (cancel, progress) = (watch::Sender::new(false), watch::Sender::new(None));
-        let order = Order { mode: None, asker, cancel: cancel.subscribe(), progress };
+        let order = Order { mode: None, asker, lock: None, cancel: cancel.subscribe(), progress };
         let passed = self.engine.pass(&self.engine.config.connections[0], order).await.unwrap();
         passed.run.outcome.unwrap()
     }

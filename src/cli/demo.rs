@@ -58,7 +58,7 @@ async fn sync(engine: &Engine) -> Result<Vec<Outcome>, AppError> {
         let connection = engine.connections(Some(name))?[0];
         let (_stop, cancel) = tokio::sync::watch::channel(false);
         let (progress, _unseen) = tokio::sync::watch::channel(None);
-        let order = Order { mode: Some(Mode::Full), asker: Asker::Schedule, cancel, progress };
+        let order = Order { mode: Some(Mode::Full), asker: Asker::Schedule, lock: None, cancel, progress };
         let passed = engine.pass(connection, order).await?;
         ends.push(passed.run.outcome.expect("a reported run has ended"));
     }

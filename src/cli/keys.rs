@@ -44,7 +44,7 @@ async fn known_rows(settings: &Settings, out: &Output) -> Vec<KeyStatus> {
 
 async fn from_store(settings: &Settings) -> Result<Vec<KeyStatus>, AppError> {
     let store = Store::open_read_only(&app::place(&settings.config.store)).await?;
-    rows(settings, &Clock::System, &store).await
+    rows(settings, &store.clock(Clock::System)?, &store).await
 }
 
 /// Every key of the configuration, the most urgent first.

@@ -103,7 +103,7 @@ async fn sync_one(
     let drawing = progress::draw(&connection.name, seen, |Progress { kind, position, of }| {
         (position, of, kind.to_string())
     });
-    let order = Order { mode, asker: Asker::Command, cancel, progress };
+    let order = Order { mode, asker: Asker::Command, lock: None, cancel, progress };
     let answer = engine.pass(connection, order).await;
     drawing.finish();
     let name = connection.name.to_string();

@@ -31,20 +31,19 @@ struct Told {
 }
 
 pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &Output) -> Result<Exit, AppError> {
-    let told = app::block_on(read(settings, arguments.all))??;
-    let now = Clock::System.now();
+    let (told, now) = app::block_on(read(settings, arguments.all))??;
     out.result(&told, || to_text(&told, arguments.all, now))?;
     Ok(Exit::Done)
 }
 
-async fn read(settings: &Settings, all: bool) -> Result<Vec<Told>, AppError> {
+async fn read(settings: &Settings, all: bool) -> Result<(Vec<Told>, DateTime<Utc>), AppError> {
     let engine = Engine::open_to_look(settings.config.clone(), Clock::System).await?;
     let now = engine.clock.now();
     let told = |record: WarningRecord| {
         let WarningRecord { open, resolved_at, ending, deliveries } = record;
         Told { row: WarningStatus::of(open, resolved_at.unwrap_or(now)), resolved_at, ending, deliveries }
     };
-    Ok(engine.store.warning_records(all).await?.into_iter().map(told).collect())
+    Ok((engine.store.warning_records(all).await?.into_iter().map(told).collect(), now))
 }
 
 /// An open warning for people: what, since when, the facts, what to do.

@@ -64,7 +64,7 @@ impl<S: Source> Pass<'_, S> {
         }
         let requests = asked.len() as u64;
         store.record_probe(run, connection, &kind.name, &asked, now).await?;
-        store.record_singles(run, &kind.name, requests, None).await?;
+        store.record_singles(run, &self.job.connection.name, &kind.name, requests, None).await?;
         if let Some(kind_run) = self.kinds.iter_mut().find(|kind_run| kind_run.kind == kind.name) {
             kind_run.counts.requests += requests;
         }

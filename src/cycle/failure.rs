@@ -6,7 +6,7 @@ use super::Pass;
 use crate::kind::Kind;
 use crate::memory::KindMemory;
 use crate::pull::{PullError, Source};
-use crate::run::{KindOutcome, KindRun, Outcome};
+use crate::run::{KindOutcome, KindRun, Outcome, STOPPED};
 use crate::store::StoreError;
 
 /// Kinds lost to an unreachable server after which a run asks no more.
@@ -39,7 +39,7 @@ pub(super) enum Stop {
         until: DateTime<Utc>,
     },
     /// The program is asked to stop.
-    #[error("stopped before the end, because the program was asked to stop")]
+    #[error("{STOPPED}")]
     Asked,
     /// The store does not store.
     #[error(transparent)]

@@ -263,7 +263,9 @@ impl<'a, S: Source> Pass<'a, S> {
         let report = self.report(stop);
         let Run { id, outcome, reason, needs_full, counts, .. } = &report.run;
         let outcome = outcome.expect("a reported run has ended");
-        store.end_run(*id, outcome, reason.as_deref(), *needs_full, counts, now).await?;
+        store
+            .end_run(*id, &report.run.connection, outcome, reason.as_deref(), *needs_full, counts, now)
+            .await?;
         Ok(report)
     }
 

@@ -203,7 +203,10 @@ impl<S: Source> Pass<'_, S> {
     /// Counts the requests, and says what fell short: a stored kind with a reason makes a run partial.
     async fn conclude(&mut self, run: RunId, kind: &Kind, tally: &Tally) -> Result<(), Stop> {
         let reason = tally.shortfall();
-        self.job.store.record_singles(run, &kind.name, tally.requests, reason.as_deref()).await?;
+        self.job
+            .store
+            .record_singles(run, &self.job.connection.name, &kind.name, tally.requests, reason.as_deref())
+            .await?;
         if let Some(kind_run) = self.kinds.iter_mut().find(|kind_run| kind_run.kind == kind.name) {
             kind_run.counts.requests += tally.requests;
             kind_run.reason = match (kind_run.reason.take(), reason) {

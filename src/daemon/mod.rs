@@ -29,7 +29,7 @@ pub use deliveries::Deliveries;
 pub use signals::{reloads, stops};
 pub use signs::Signs;
 pub use store_watch::watch_store;
-pub use turns::{Ended, Member, Seating, Skipped, Turn, Turns, Work};
+pub use turns::{Ended, Member, Seating, Served, Skipped, Turn, Turns, Work};
 
 /// The wait is worked out anew from the wall clock at least this often, so that suspend and clock
 /// steps are noticed.
@@ -67,7 +67,7 @@ where
 {
     let Orders { mut stops, mut seating } = orders;
     let mut floor = Floor { turns, tasks: JoinSet::new(), under_way: HashMap::new(), voices: HashMap::new() };
-    signs.ready(clock.now());
+    signs.ready();
     loop {
         let now = clock.now();
         while let Some(turn) = floor.turns.take(now) {
@@ -240,7 +240,14 @@ impl Voice {
         next: DateTime<Utc>,
         now: DateTime<Utc>,
     ) {
-        let Ended::Ran { outcome, reason, standing, .. } = ended else { return };
+        let (outcome, reason, standing) = match ended {
+            Ended::Ran { outcome, reason, standing, .. } => (outcome, reason, standing),
+            Ended::Served(Served { outcome: outcome @ (Outcome::Ok | Outcome::Partial), .. }) => {
+                (outcome, &None, &None)
+            }
+            // How another replica fared is said there.
+            Ended::Served(_) | Ended::Elsewhere { .. } | Ended::Watched => return,
+        };
         if *outcome == Outcome::Refused {
             return;
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{Ended, Member, Skipped, Turn, Work};
+use super::{Ended, Member, Served, Skipped, Turn, Work};
 use crate::board::TurnShown;
 use crate::name::ConnectionName;
 use crate::run::{Mode, Outcome};
@@ -132,6 +132,11 @@ impl Seat {
         if self.watch_at > now + WATCH_EVERY {
             self.watch_at = now;
         }
+        // Only who waits for another replica starts so much later than due.
+        let latest = self.due_at + TimeDelta::from_std(JITTER_MAX).unwrap_or_default();
+        if self.busy.is_none() && self.starts_at > latest {
+            self.starts_at = self.due_at;
+        }
         if is_ahead(self.member.last_full) {
             self.member.last_full = Some(now);
         }
@@ -185,6 +190,20 @@ impl Seat {
             self.served = None;
             self.plan(jitter, now);
             return None;
+        }
+        match ended {
+            Ended::Elsewhere { again_in } => {
+                self.starts_at = now + *again_in;
+                return None;
+            }
+            Ended::Served(Served { mode, started_at, finished_at, last_full, .. }) => {
+                self.member.last_full = *last_full;
+                self.served = Some(*finished_at);
+                self.served_full = Some(if *mode == Mode::Full { *finished_at } else { *started_at });
+                self.plan(jitter, now);
+                return None;
+            }
+            Ended::Ran { .. } | Ended::Watched => {}
         }
         let skipped_at = self.member.schedule.next_after(busy.started_at);
         self.served = Some(now);

@@ -30,9 +30,9 @@ impl Signs {
     }
 
     /// The loop is about to turn for the first time.
-    pub(super) fn ready(&mut self, now: DateTime<Utc>) {
+    pub(super) fn ready(&mut self) {
         if let Some(lock) = &mut self.lock {
-            lock.serving(now);
+            lock.serving();
         }
         self.systemd.ready();
     }
@@ -44,7 +44,7 @@ impl Signs {
         self.systemd.status(status);
         if self.beat_at.is_none_or(|at| now < at || now - at >= BEAT_EVERY_MIN) {
             self.beat_at = Some(now);
-            self.lock.as_ref().inspect(|lock| lock.beat(now));
+            self.lock.as_ref().inspect(|lock| lock.beat());
         }
     }
 

@@ -78,6 +78,28 @@ pub enum Ended {
     },
     /// The keys were looked at.
     Watched,
+    /// Another replica has made the run.
+    Served(Served),
+    /// Another replica is at it, or died there.
+    Elsewhere {
+        /// When to try again.
+        again_in: TimeDelta,
+    },
+}
+
+/// A run of another replica, which served what was due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Served {
+    /// What it was.
+    pub mode: Mode,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub finished_at: DateTime<Utc>,
+    /// When the last full run ended that asks for no other one.
+    pub last_full: Option<DateTime<Utc>>,
 }
 
 /// A due time that passed while the connection's run before it was still under way.

@@ -85,11 +85,20 @@ impl Store {
             return Ok(None);
         }
         self.write(format_args!("claim a delivery to {target}"), |sql| {
-            // Another process may have been faster.
-            let Some(delivery) = due(sql, target, claim, now)? else { return Ok(None) };
-            sql.prepare_cached("UPDATE deliveries SET claimed_until = ?2 WHERE id = ?1")?
-                .execute((delivery.id, now + claim))?;
-            Ok(Some(delivery))
+            // Another process may have been faster, also between these two statements.
+            while let Some(delivery) = due(sql, target, claim, now)? {
+                let claimed = sql
+                    .prepare_cached(&format!(
+                        "UPDATE deliveries SET claimed_until = ?4
+                         WHERE id = ?1 AND notice = ?2 AND {WAITS}
+                           AND (claimed_until IS NULL OR claimed_until <= ?3 OR claimed_until > ?4)"
+                    ))?
+                    .execute((delivery.id, &delivery.text, now, now + claim))?;
+                if claimed > 0 {
+                    return Ok(Some(delivery));
+                }
+            }
+            Ok(None)
         })
     }
 
@@ -268,12 +277,15 @@ impl Store {
             }
             Ok((row, strangers))
         };
-        if self.read(format_args!("read who was told of {id}"), |sql| strangers(sql))?.1.is_empty() {
+        let (row, known) = self.read(format_args!("read who was told of {id}"), |sql| strangers(sql))?;
+        if known.is_empty() {
             return Ok(());
         }
         let notice =
             Notice { warning: warning.clone(), phase: Phase::Raised, raised_at: *raised_at, at: *said_at };
         self.write(format_args!("queue {id}"), |sql| {
+            // Whoever else queues something of this warning waits here.
+            sql.prepare_cached("UPDATE warnings SET said = said WHERE id = ?1")?.execute([row])?;
             let (row, strangers) = strangers(sql)?;
             strangers.into_iter().try_for_each(|target| queue(sql, row, target, &notice))
         })

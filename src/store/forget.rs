@@ -86,7 +86,10 @@ impl Store {
             let delete = format!(
                 "DELETE FROM {name} WHERE ({key}) IN (SELECT {key} FROM {name} WHERE {which} LIMIT {BATCH})"
             );
-            counts.push((*name, self.delete_in_batches(&doing, |sql| sql.execute(&delete, ()))?));
+            counts.push((
+                *name,
+                self.delete_in_batches(Some(connection), &doing, |sql| sql.execute(&delete, ()))?,
+            ));
         }
         Ok(Forgotten::of(counts))
     }

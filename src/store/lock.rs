@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use tokio::sync::watch;
 
 use super::owner::hand_over;
+use super::postgres::Lease;
 use super::sqlite::cure;
 use super::{Store, StoreError};
 use crate::clock::Clock;
@@ -19,14 +21,24 @@ use crate::name::ConnectionName;
 
 /// Held while a connection is worked on; dropping it lets the next one in.
 #[derive(Debug)]
-pub struct ConnectionLock {
-    _file: Option<File>,
+pub struct ConnectionLock(Kept);
+
+#[derive(Debug)]
+enum Kept {
+    /// Nobody else could come.
+    Nothing,
+    /// The kernel frees it when this process dies.
+    File { _file: File },
+    /// It ends by the server's clock.
+    Lease(Lease),
 }
 
 /// Held by the daemon all its life, also while it brings the store up to date.
 #[derive(Debug)]
 pub struct DaemonLock {
     file: File,
+    /// This machine's, by which others here read when the file was touched.
+    clock: Clock,
     since: DateTime<Utc>,
 }
 
@@ -77,7 +89,7 @@ impl DaemonLock {
         };
         let since = clock.now();
         sign(&mut file, "run", since, STARTING);
-        Ok(Self { file, since })
+        Ok(Self { file, clock: clock.clone(), since })
     }
 
     /// Where the lock lies.
@@ -87,15 +99,15 @@ impl DaemonLock {
     }
 
     /// Says that the daemon has started.
-    pub fn serving(&mut self, now: DateTime<Utc>) {
+    pub fn serving(&mut self) {
         sign(&mut self.file, "run", self.since, "");
-        self.beat(now);
+        self.beat();
     }
 
     /// Says that the daemon turns. Nothing is done about a failure: then it looks as if it hung, and that
     /// is how it should look where its folder cannot be written.
-    pub fn beat(&self, now: DateTime<Utc>) {
-        let _ = self.file.set_modified(now.into());
+    pub fn beat(&self) {
+        let _ = self.file.set_modified(self.clock.now().into());
     }
 
     /// What the lock tells, to whoever may read it, also where nothing can be written.
@@ -128,13 +140,70 @@ impl Store {
         command: &str,
         now: DateTime<Utc>,
     ) -> Result<ConnectionLock, StoreError> {
-        let Self::Sqlite(db) = self else { return Ok(ConnectionLock { _file: None }) };
+        let db = match self {
+            Self::Sqlite(db) => db,
+            Self::Postgres(db) => return Ok(ConnectionLock(Kept::Lease(db.take(connection, command, now)?))),
+        };
         db.refuse_removed()?;
         let path = beside(db.path(), &format!("connection-{connection}"));
         let busy = |holder: &str| format!("connection {connection} is in use ({holder})");
         let mut file = lock(&path, busy)?;
         sign(&mut file, command, now, "");
-        Ok(ConnectionLock { _file: Some(file) })
+        Ok(ConnectionLock(Kept::File { _file: file }))
+    }
+}
+
+impl Store {
+    /// Keeps other replicas away from a connection while this one tells something of it. `None`: another one
+    /// is at it, and tells.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub async fn lock_out_replicas(
+        &self,
+        connection: &ConnectionName,
+        now: DateTime<Utc>,
+    ) -> Result<Option<ConnectionLock>, StoreError> {
+        let Self::Postgres(db) = self else { return Ok(Some(ConnectionLock(Kept::Nothing))) };
+        match db.take(connection, "look", now) {
+            Ok(lease) => Ok(Some(ConnectionLock(Kept::Lease(lease)))),
+            Err(StoreError::Busy(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl ConnectionLock {
+    /// Whether it still keeps the others out.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`] names who took the connection over. A file's lock cannot be lost.
+    pub fn check(&self) -> Result<(), StoreError> {
+        match &self.0 {
+            Kept::Nothing | Kept::File { .. } => Ok(()),
+            Kept::Lease(lease) => lease.check(),
+        }
+    }
+
+    /// Turns true when `cancel` does, and when the connection is taken over: then too there is nothing left to
+    /// be done.
+    #[must_use]
+    pub fn or_lost(&self, mut cancel: watch::Receiver<bool>) -> watch::Receiver<bool> {
+        let Kept::Lease(lease) = &self.0 else { return cancel };
+        let (sender, receiver) = watch::channel(false);
+        let mut lost = lease.lost();
+        tokio::spawn(async move {
+            tokio::select! {
+                Ok(_) = cancel.wait_for(|stop| *stop) => {}
+                Ok(_) = lost.wait_for(Option::is_some) => {}
+                () = sender.closed() => {}
+            }
+            if *cancel.borrow() || lost.borrow().is_some() {
+                sender.send_replace(true);
+            }
+            sender.closed().await;
+        });
+        receiver
     }
 }
 

@@ -47,9 +47,11 @@ mod wipe;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::clock::Clock;
 use crate::kind::Kind;
 use crate::memory::KindMemory;
 use crate::name::ConnectionName;
@@ -87,6 +89,10 @@ pub enum StoreError {
     /// Another process holds the connection's lock; the text names it (exit code 75).
     #[error("{0}")]
     Busy(String),
+    /// Another process took the connection over while this one was silent: nothing of this is stored, and that
+    /// one goes on. The text names it.
+    #[error("{0}")]
+    LeaseLost(String),
     /// The disk is full, or reading or writing failed: nothing of this transaction is stored, and the
     /// next run repeats it.
     #[error("{context}")]
@@ -172,7 +178,9 @@ impl Store {
             Place::Server(settings) => {
                 let db = Postgres::open((**settings).clone())?;
                 db.migrate(now)?;
-                Self::Postgres(Arc::new(db))
+                let db = Arc::new(db);
+                db.start_keeper()?;
+                Self::Postgres(db)
             }
         };
         match store.refresh_views().await {
@@ -196,6 +204,36 @@ impl Store {
                 Self::Postgres(Arc::new(db))
             }
         })
+    }
+
+    /// The clock to go by: a database's own, where this machine's would be gone by, so that all programs on it
+    /// agree.
+    ///
+    /// # Errors
+    /// The database cannot be asked.
+    pub fn clock(&self, clock: Clock) -> Result<Clock, StoreError> {
+        match (self, clock) {
+            (Self::Postgres(db), Clock::System) => Ok(Clock::Shared(db.clock()?)),
+            (_, clock) => Ok(clock),
+        }
+    }
+
+    /// How long this process may be silent until others take its work over; `None`: it works alone.
+    #[must_use]
+    pub fn lease(&self) -> Option<Duration> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(db) => Some(db.lease()),
+        }
+    }
+
+    /// On how many connections this process alone may work now; `None`: there are no others.
+    #[must_use]
+    pub fn leases_held(&self) -> Option<usize> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(db) => Some(db.leases_held()),
+        }
     }
 
     /// What the store takes on the disk, its write-ahead log included; 0 where that cannot be told.

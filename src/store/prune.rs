@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::sql::{Fault, Sql};
 use super::{Store, StoreError};
+use crate::name::ConnectionName;
 
 /// Rows in one transaction.
 pub(super) const BATCH: u64 = 1000;
@@ -80,21 +81,25 @@ impl Store {
     }
 
     async fn prune_by(&self, delete: &str, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.delete_in_batches("forget old history", |sql| {
+        self.delete_in_batches(None, "forget old history", |sql| {
             sql.prepare_cached(delete)?.execute((before, BATCH))
         })
     }
 
     /// Deletes at most [`BATCH`] rows in a transaction of its own, again and again until fewer are left;
-    /// gives how many went.
+    /// gives how many went. `connection`: whose they are, if they are one's.
     pub(super) fn delete_in_batches(
         &self,
+        connection: Option<&ConnectionName>,
         doing: impl Display,
         mut delete: impl FnMut(&Sql<'_>) -> Result<u64, Fault>,
     ) -> Result<u64, StoreError> {
         let mut total = 0;
         loop {
-            let count = self.write(&doing, &mut delete)?;
+            let count = match connection {
+                Some(connection) => self.write_of(connection, &doing, &mut delete)?,
+                None => self.write(&doing, &mut delete)?,
+            };
             total += count;
             if count < BATCH {
                 return Ok(total);

@@ -186,11 +186,12 @@ impl Store {
     pub async fn record_singles(
         &self,
         run: RunId,
+        connection: &ConnectionName,
         kind: &KindName,
         requests: u64,
         reason: Option<&str>,
     ) -> Result<(), StoreError> {
-        self.write(format_args!("record the single reads of {kind}"), |sql| {
+        self.write_of(connection, format_args!("record the single reads of {kind} of {connection}"), |sql| {
             sql.execute(
                 "UPDATE run_kinds SET requests = requests + ?3,
                    reason = CASE WHEN CAST(?4 AS text) IS NULL THEN reason ELSE coalesce(reason || '; ', '') || ?4 END

@@ -8,7 +8,7 @@ use super::{Store, StoreError, memory};
 use crate::kind::KindName;
 use crate::memory::KindMemory;
 use crate::name::ConnectionName;
-use crate::run::{Counts, KindOutcome, KindRun, Mode, Outcome, Run, RunId};
+use crate::run::{Counts, KindOutcome, KindRun, Mode, Outcome, Run, RunId, STOPPED};
 
 impl Store {
     /// Opens the record of a run.
@@ -53,16 +53,18 @@ impl Store {
     ///
     /// # Errors
     /// The store cannot be written.
+    #[expect(clippy::too_many_arguments, reason = "how a run ended is all of this")]
     pub async fn end_run(
         &self,
         run: RunId,
+        connection: &ConnectionName,
         outcome: Outcome,
         reason: Option<&str>,
         needs_full: bool,
         counts: &Counts,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.write(format_args!("end run {run}"), |sql| {
+        self.write_of(connection, format_args!("end run {run} of {connection}"), |sql| {
             sql.execute(
                 "UPDATE runs SET finished_at = ?2, outcome = ?3, reason = ?4, needs_full = needs_full OR ?5
                  WHERE id = ?1",
@@ -86,6 +88,7 @@ impl Store {
         connection: &ConnectionName,
         mode: Option<Mode>,
     ) -> Result<Option<Run>, StoreError> {
+        let mode = mode.map(Mode::as_str);
         self.read(format_args!("read the last run of {connection}"), |sql| {
             last(sql, "finished_at IS NOT NULL AND (CAST(?2 AS text) IS NULL OR mode = ?2)", connection, mode)
         })
@@ -124,6 +127,46 @@ impl Store {
         })
     }
 
+    /// The last run that ended at or after `due_at`, however it ended: what was due then is served. One that
+    /// was asked to stop on its way serves nothing.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn served_since(
+        &self,
+        connection: &ConnectionName,
+        due_at: DateTime<Utc>,
+    ) -> Result<Option<Run>, StoreError> {
+        self.read(format_args!("read the last run of {connection}"), |sql| {
+            let condition = "finished_at IS NOT NULL AND (reason IS NULL OR reason <> ?2)";
+            let run = last(sql, condition, connection, Some(STOPPED))?;
+            Ok(run.filter(|run| run.finished_at.is_some_and(|at| at >= due_at)))
+        })
+    }
+
+    /// When the last full run ended that stored what it could and asked for no other one. One that was made
+    /// because the one before asked counts in any case: a list that never stands still must not make every run
+    /// a full one.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn last_full_done(
+        &self,
+        connection: &ConnectionName,
+    ) -> Result<Option<DateTime<Utc>>, StoreError> {
+        self.read(format_args!("read the last full runs of {connection}"), |sql| {
+            let mut statement = sql.prepare_cached(
+                "SELECT finished_at, needs_full FROM runs
+                 WHERE connection = ?1 AND mode = 'full' AND outcome IN ('ok', 'partial')
+                 ORDER BY id DESC LIMIT 2",
+            )?;
+            let last: Vec<(DateTime<Utc>, bool)> =
+                statement.query_map([connection.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let is_follow_up = last.get(1).is_some_and(|(_, needs_full)| *needs_full);
+            Ok(last.first().filter(|(_, needs_full)| is_follow_up || !needs_full).map(|(at, _)| *at))
+        })
+    }
+
     /// The last full run that stored what it could, `ok` or `partial`; its `needs_full` is true also
     /// when a later run asks for another full one.
     ///
@@ -132,7 +175,9 @@ impl Store {
     pub async fn last_full_success(&self, connection: &ConnectionName) -> Result<Option<Run>, StoreError> {
         self.read(format_args!("read the last full run of {connection}"), |sql| {
             let condition = "outcome IN ('ok', 'partial') AND mode = ?2";
-            let Some(run) = last(sql, condition, connection, Some(Mode::Full))? else { return Ok(None) };
+            let Some(run) = last(sql, condition, connection, Some(Mode::Full.as_str()))? else {
+                return Ok(None);
+            };
             let mut asked = sql.prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM runs WHERE connection = ?1 AND id >= ?2 AND needs_full)",
             )?;
@@ -220,17 +265,18 @@ pub(super) fn word<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, Faul
 
 const COUNTS: &str = "inserted, updated, restored, removed, unchanged, held, missing, rejected, requests";
 
+/// The last run that fulfils `condition`, which knows `value` as `?2`.
 fn last(
     sql: &Sql<'_>,
     condition: &str,
     connection: &ConnectionName,
-    mode: Option<Mode>,
+    value: Option<&str>,
 ) -> Result<Option<Run>, Fault> {
     let mut statement = sql.prepare_cached(&format!(
         "SELECT id, mode, started_at, finished_at, outcome, reason, needs_full, {COUNTS} FROM runs
          WHERE connection = ?1 AND {condition} ORDER BY id DESC LIMIT 1"
     ))?;
-    let run = statement.query_first((connection.as_str(), mode.map(Mode::as_str)), |row| {
+    let run = statement.query_first((connection.as_str(), value), |row| {
         Ok(Run {
             id: RunId(row.get(0)?),
             connection: connection.clone(),

@@ -53,7 +53,7 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn raise(&self, warning: &Warning, now: DateTime<Utc>) -> Result<OpenWarning, StoreError> {
-        self.write(format_args!("raise {}", warning.id), |sql| {
+        self.write_of(&warning.id.connection, format_args!("raise {}", warning.id), |sql| {
             let id = &warning.id;
             raise(sql, warning, now)?;
             let mut statement = sql.prepare_cached(&format!(
@@ -77,7 +77,7 @@ impl Store {
         targets: &[&TargetName],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.write(format_args!("mark {} as said", warning.id), |sql| {
+        self.write_of(&warning.id.connection, format_args!("mark {} as said", warning.id), |sql| {
             if phase == Phase::Raised && was_raised(sql, &warning.id)? {
                 return Ok(());
             }
@@ -108,10 +108,17 @@ impl Store {
         targets: &[&TargetName],
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        self.write(format_args!("resolve {}", warning.id), |sql| {
+        self.write_of(&warning.id.connection, format_args!("resolve {}", warning.id), |sql| {
             let Some((row, raised_at)) = open_row(sql, &warning.id)? else { return Ok(false) };
-            sql.prepare_cached("UPDATE warnings SET resolved_at = ?2, ending = ?3 WHERE id = ?1")?
+            let ended = sql
+                .prepare_cached(
+                    "UPDATE warnings SET resolved_at = ?2, ending = ?3 WHERE id = ?1 AND resolved_at IS NULL",
+                )?
                 .execute((row, now, ending.as_str()))?;
+            // Another process may have been faster.
+            if ended == 0 {
+                return Ok(false);
+            }
             let notice = Notice { warning: warning.clone(), phase: Phase::Resolved, raised_at, at: now };
             for target in targets {
                 if deliveries::was_queued(sql, row, target)? {

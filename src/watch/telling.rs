@@ -9,7 +9,7 @@ use crate::config::{Connection, HttpFormat, Target, Way};
 use crate::expiry::Say;
 use crate::name::{ConnectionName, TargetName};
 use crate::store::{Store, StoreError};
-use crate::warning::{Ending, Event, OpenWarning, Phase, Severity, Warning, span};
+use crate::warning::{Ending, Event, OpenWarning, Phase, Severity, Warning, WarningId, span};
 
 /// What telling needs.
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +31,10 @@ impl Teller<'_> {
             Say::Raise => {
                 // Committed first: what does not last could not be found again after a crash.
                 if let Err(error) = self.store.raise(fact, self.now).await {
-                    // A store that stores nothing keeps nobody in the dark.
-                    line::holds(fact);
+                    // A store that stores nothing keeps nobody in the dark; who has the connection now tells.
+                    if !matches!(error, StoreError::LeaseLost(_)) {
+                        line::holds(fact);
+                    }
                     return Err(error);
                 }
                 self.tell(fact, Phase::Raised).await
@@ -119,7 +121,13 @@ pub async fn retire(
 ) -> Result<(), StoreError> {
     let is_configured = |name: &ConnectionName| configured.iter().any(|known| known.name == *name);
     for open in store.open_warnings().await? {
-        if !is_configured(&open.warning.id.connection) {
+        let WarningId { connection, .. } = &open.warning.id;
+        if is_configured(connection) {
+            continue;
+        }
+        let Some(_lock) = store.lock_out_replicas(connection, now).await? else { continue };
+        // Another replica may have told it meanwhile.
+        if store.open_warnings_of(connection).await?.iter().any(|still| still.warning.id == open.warning.id) {
             let teller = Teller { store, targets, now };
             teller.resolve(&open, "connection is no longer in the configuration").await?;
         }

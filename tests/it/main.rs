@@ -45,6 +45,7 @@ mod prometheus;
 mod publish;
 mod receiver;
 mod refused;
+mod replicas;
 mod rotation;
 mod rows;
 mod secrets;

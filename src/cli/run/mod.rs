@@ -32,9 +32,9 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
     let (stops, requests) = (daemon::stops().map_err(refused)?, daemon::reloads().map_err(refused)?);
     let Settings { path, config } = Settings::load(path, log)?;
     app::refuse_shared_keys(&config)?;
-    let clock = Clock::System;
-    let lock = DaemonLock::take(&config.daemon_place(), &clock).await?;
-    let engine = Arc::new(Engine::open(config, clock.clone()).await?);
+    let lock = DaemonLock::take(&config.daemon_place(), &Clock::System).await?;
+    let engine = Arc::new(Engine::open(config, Clock::System).await?);
+    let clock = engine.clock.clone();
     engine.look_at_secrets();
     engine.retire_warnings().await?;
     for connection in &engine.config.connections {
@@ -44,7 +44,9 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
     engine.board.start(clock.now());
     engine.survey().await?;
     let _serving = serve_status(&engine).await?;
-    let turns = Turns::new(seating(&engine).await?, JITTER, clock.now());
+    // What ends from here on, also elsewhere, serves what is due now.
+    let now = clock.now();
+    let turns = Turns::new(seating(&engine).await?, JITTER, now);
     tracing::info!(
         event = "daemon_started",
         connections = engine.config.connections.len(),

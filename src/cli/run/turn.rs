@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::app::{Asker, Engine, Order, Passed};
+use crate::app::{AppError, Asker, Claim, Engine, Order, Passed};
 use crate::config::Connection;
 use crate::daemon::{Ended, Turn, Work};
 use crate::run::Outcome;
+use crate::store::StoreError;
 
 /// Does a turn under the settings it begins with, whatever a reload brings meanwhile.
 pub(super) async fn serve(
@@ -18,7 +19,7 @@ pub(super) async fn serve(
     let engine = Arc::clone(&current.borrow());
     // Its seat is about to be taken away.
     let Some(connection) = engine.connection(&turn.name) else { return Ended::Watched };
-    let ended = serve_connection(&engine, connection, turn.work, cancel).await;
+    let ended = serve_connection(&engine, connection, &turn, cancel).await;
     let engine = Arc::clone(&current.borrow());
     if let Some(connection) = engine.connection(&turn.name)
         && let Err(error) = engine.show(connection).await
@@ -39,10 +40,10 @@ pub(super) async fn serve(
 async fn serve_connection(
     engine: &Engine,
     connection: &Connection,
-    work: Work,
+    turn: &Turn,
     cancel: watch::Receiver<bool>,
 ) -> Ended {
-    let mode = match work {
+    let mode = match turn.work {
         Work::Run(mode) => mode,
         Work::Watch => {
             if let Err(error) = engine.look_at_keys(connection).await {
@@ -58,7 +59,13 @@ async fn serve_connection(
         Err(error) => return ended_early(Outcome::Failed, Some(error.to_text())),
     }
     let (progress, _unseen) = watch::channel(None);
-    let order = Order { mode: Some(mode), asker: Asker::Schedule, cancel, progress };
+    let (lock, mode) = match engine.claim(connection, turn.due_at, mode).await {
+        Ok(Claim::Ours { lock, mode }) => (lock, mode),
+        Ok(Claim::Served(served)) => return Ended::Served(served),
+        Ok(Claim::Elsewhere(again_in)) => return Ended::Elsewhere { again_in },
+        Err(error) => return ended_early(Outcome::Failed, Some(error.to_text())),
+    };
+    let order = Order { mode: Some(mode), asker: Asker::Schedule, lock, cancel, progress };
     match engine.pass(connection, order).await {
         Ok(Passed { run, standing }) => Ended::Ran {
             outcome: run.outcome.expect("a reported run has ended"),
@@ -66,6 +73,17 @@ async fn serve_connection(
             needs_full: run.needs_full,
             standing: Some(standing),
         },
+        Err(AppError::Store(StoreError::LeaseLost(reason))) => {
+            let connection = &connection.name;
+            tracing::warn!(
+                event = "lease_lost",
+                %connection,
+                reason,
+                action = "look why this replica was cut off from the database, or stood still",
+                "another replica took a run over"
+            );
+            Ended::Elsewhere { again_in: engine.again_in() }
+        }
         Err(error) => ended_early(Outcome::Failed, Some(error.to_text())),
     }
 }

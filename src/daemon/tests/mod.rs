@@ -1,6 +1,7 @@
 //! Simulated days of the daemon: real tasks, a clock that the test moves, runs that only wait.
 
 mod overload;
+mod replicas;
 mod reseat;
 mod store_watch;
 

@@ -1,13 +1,16 @@
 //! What is asked of the server beside the store's subjects: whether it answers and can be written, its time,
 //! its version, and what the store takes there.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::fault::{Trouble, explain};
 use super::pool::{Loan, Postgres};
+use super::session::Session;
 use super::statement::quoted;
+use crate::clock::{Anchor, Reading};
 use crate::store::StoreError;
 use crate::store::sql::{Cell, Fault, FromCell as _, ToCell as _};
 use crate::store::sqlite::blocking;
@@ -71,22 +74,33 @@ impl Postgres {
         self.write("write to the store", |sql| sql.batch(PROBE))
     }
 
-    /// The server's present instant, to the millisecond: what it said, and half of the time that asking it
-    /// took.
+    /// The server's clock, by which all programs on it go. Looked at once here, and from then on by the thread
+    /// that keeps leases.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub(in crate::store) fn now(&self) -> Result<DateTime<Utc>, StoreError> {
-        self.read("read the server's clock", |sql| {
-            const ASK: &str = "SELECT clock_timestamp()";
-            // The first time takes longer, for the statement is prepared.
-            sql.query(ASK, &[])?;
-            let asked = Instant::now();
-            let said = sql.query(ASK, &[])?;
-            let half = TimeDelta::from_std(asked.elapsed() / 2)?;
-            let said = said.into_iter().flatten().next().ok_or_else(unexpected)?;
-            Ok((DateTime::<Utc>::from_cell(said)? + half).trunc_subsecs(3))
-        })
+    pub(in crate::store) fn clock(&self) -> Result<Arc<Anchor>, StoreError> {
+        if let Some(clock) = self.clock.get() {
+            return Ok(Arc::clone(clock));
+        }
+        let reading = self.read("read the server's clock", reading)?;
+        Ok(Arc::clone(self.clock.get_or_init(|| Arc::new(Anchor::new(reading)))))
+    }
+
+    /// Looks at the server's clock again, if anybody goes by it.
+    ///
+    /// # Errors
+    /// The server is out of reach.
+    pub(super) fn refresh_clock(&self) -> Result<(), Fault> {
+        if let Some(clock) = self.clock.get() {
+            clock.set(self.briefly(
+                ANSWER_TIMEOUT,
+                ANSWER_TIMEOUT,
+                &|| self.lend_at_once(OPEN_TIMEOUT),
+                reading,
+            )?);
+        }
+        Ok(())
     }
 
     /// What the schema's tables and indexes take on the server's disk, in bytes; 0 where that cannot be told.
@@ -114,6 +128,17 @@ impl Postgres {
             }
         })
     }
+}
+
+fn reading(sql: &Session) -> Result<Reading, Fault> {
+    const ASK: &str = "SELECT clock_timestamp()";
+    // The first time takes longer, for the statement is prepared.
+    sql.query(ASK, &[])?;
+    let asked = Instant::now();
+    let said = sql.query(ASK, &[])?;
+    let answered = Instant::now();
+    let said = said.into_iter().flatten().next().ok_or_else(unexpected)?;
+    Ok(Reading { said: DateTime::<Utc>::from_cell(said)?, asked, answered })
 }
 
 fn unexpected() -> Fault {

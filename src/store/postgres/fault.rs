@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio_postgres::error::DbError;
 
+use super::leases::LeaseLost;
 use crate::store::StoreError;
 use crate::store::sql::Fault;
 
@@ -188,6 +189,9 @@ impl Trouble {
 
 /// Turns a fault into what the caller does about it. `place` names database and server.
 pub(super) fn explain(place: &dyn Display, doing: &dyn Display, fault: Fault) -> StoreError {
+    if let Some(lost) = fault.downcast_ref::<LeaseLost>() {
+        return StoreError::LeaseLost(format!("cannot {doing}: {lost}"));
+    }
     let context = format!("cannot {doing} in {place}");
     let reason = match trouble_in(&*fault) {
         None | Some(Trouble::Spoilt | Trouble::Value(_)) => {

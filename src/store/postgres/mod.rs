@@ -6,6 +6,8 @@ mod checks;
 mod connect;
 mod decode;
 mod fault;
+mod keeper;
+mod leases;
 mod migrate;
 mod password;
 mod pool;
@@ -19,6 +21,7 @@ mod tls;
 mod wait;
 
 pub(super) use fault::is_kept_by_others;
+pub(super) use leases::Lease;
 pub use pool::Postgres;
 pub(super) use session::Session;
 pub use settings::{ClientCertificate, Host, Password, Settings, Tls};

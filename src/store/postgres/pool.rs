@@ -3,15 +3,16 @@
 
 use std::fmt::Display;
 use std::ops::Deref;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use super::connect;
 use super::fault::{Trouble, explain};
+use super::leases::Leases;
 use super::session::Session;
 use super::settings::Settings;
 use super::wait::Waiting;
-use crate::name::ConnectionName;
+use crate::clock::Anchor;
 use crate::store::StoreError;
 use crate::store::sql::Fault;
 use crate::store::sqlite::blocking;
@@ -31,6 +32,11 @@ pub struct Postgres {
     sessions: Mutex<Sessions>,
     /// Told whenever a session becomes free.
     freed: Condvar,
+    pub(super) leases: Leases,
+    /// The server's clock, once it was asked for.
+    pub(super) clock: OnceLock<Arc<Anchor>>,
+    /// Keeps the thread alive that keeps leases.
+    pub(super) keeper: Mutex<Option<mpsc::Sender<()>>>,
 }
 
 /// What a transaction may do, and what it sees.
@@ -38,15 +44,6 @@ pub struct Postgres {
 enum Mode {
     Read,
     Write,
-}
-
-impl Mode {
-    fn statement(self) -> &'static str {
-        match self {
-            Self::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            Self::Write => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
-        }
-    }
 }
 
 #[derive(Debug, Default)]
@@ -67,7 +64,15 @@ impl Postgres {
             source: error.into(),
         })?;
         let sessions = Mutex::default();
-        let db = Self { settings, waiting: Arc::new(waiting), sessions, freed: Condvar::new() };
+        let db = Self {
+            settings,
+            waiting: Arc::new(waiting),
+            sessions,
+            freed: Condvar::new(),
+            leases: Leases::default(),
+            clock: OnceLock::new(),
+            keeper: Mutex::default(),
+        };
         db.read("open the store", |_| Ok(()))?;
         Ok(db)
     }
@@ -97,19 +102,6 @@ impl Postgres {
         self.transaction(Mode::Write, &doing, &mut work)
     }
 
-    /// As [`Postgres::write`], for a connection.
-    ///
-    /// # Errors
-    /// As [`Postgres::write`].
-    pub(in crate::store) fn write_of<T>(
-        &self,
-        _connection: &ConnectionName,
-        doing: impl Display,
-        work: impl FnMut(&Session) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        self.write(doing, work)
-    }
-
     fn transaction<T>(
         &self,
         mode: Mode,
@@ -127,7 +119,7 @@ impl Postgres {
         let mut times = 0;
         loop {
             let limit = self.settings.connect_timeout;
-            let session = self.begin(mode.statement(), limit, &|| self.lend())?;
+            let session = self.begin(&self.opening(mode), limit, &|| self.lend())?;
             let done = work(&session).and_then(|done| Ok(session.commit().map(|()| done)?));
             let fault = match done {
                 Ok(done) => {
@@ -152,6 +144,41 @@ impl Postgres {
         }
     }
 
+    /// What a transaction begins with. One that writes and stands still, because its process is frozen or cut
+    /// off, keeps the others waiting for no longer than a lease.
+    fn opening(&self, mode: Mode) -> String {
+        match mode {
+            Mode::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".into(),
+            Mode::Write => format!(
+                "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; \
+                 SET LOCAL idle_in_transaction_session_timeout TO {}",
+                self.settings.lease.as_millis()
+            ),
+        }
+    }
+
+    /// Writes in one transaction that is made once, and in which no answer is waited for longer than `limit`,
+    /// and no lock longer than `lock_limit`.
+    pub(super) fn briefly<'a, T>(
+        &'a self,
+        limit: Duration,
+        lock_limit: Duration,
+        lend: &dyn Fn() -> Result<Loan<'a>, Trouble>,
+        work: impl FnOnce(&Session) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let opening =
+            format!("{}; SET LOCAL lock_timeout TO {}", self.opening(Mode::Write), lock_limit.as_millis());
+        let session = self.begin(&opening, limit, lend)?;
+        session.be_patient(limit);
+        let done = work(&session).and_then(|done| Ok(session.commit().map(|()| done)?));
+        if done.is_err() {
+            session.roll_back();
+        }
+        session.be_patient(self.settings.patience());
+        session.give_back();
+        done
+    }
+
     /// A session that answered `statement` within `limit`. One that died while it was idle is replaced without
     /// a word.
     pub(super) fn begin<'a>(
@@ -172,8 +199,13 @@ impl Postgres {
     }
 
     /// A session that is idle, or a new one, or the next that becomes free.
-    fn lend(&self) -> Result<Loan<'_>, Trouble> {
-        let until = Instant::now() + CROWD_TIMEOUT;
+    pub(super) fn lend(&self) -> Result<Loan<'_>, Trouble> {
+        self.lend_within(CROWD_TIMEOUT)
+    }
+
+    /// As [`Postgres::lend`], waiting no longer than this for one to become free.
+    pub(super) fn lend_within(&self, limit: Duration) -> Result<Loan<'_>, Trouble> {
+        let until = Instant::now() + limit;
         let mut sessions = self.sessions();
         loop {
             if let Some(session) = sessions.usable() {
@@ -183,11 +215,11 @@ impl Postgres {
             if sessions.lent < self.settings.connections_max.max(1) {
                 sessions.lent += 1;
                 drop(sessions);
-                return self.opened(self.settings.connect_timeout);
+                return self.opened(self.settings.connect_timeout.min(limit));
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Trouble::Crowded { count: sessions.lent, waited: CROWD_TIMEOUT });
+                return Err(Trouble::Crowded { count: sessions.lent, waited: limit });
             }
             let waited = self.freed.wait_timeout(sessions, left);
             sessions = waited.unwrap_or_else(PoisonError::into_inner).0;

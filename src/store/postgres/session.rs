@@ -34,7 +34,7 @@ pub(in crate::store) struct Session {
     client: Client,
     waiting: Arc<Waiting>,
     /// How long any answer is waited for.
-    patience: Duration,
+    patience: Slot<Duration>,
     end: End,
     prepared: RefCell<Prepared>,
     state: RefCell<State>,
@@ -85,7 +85,7 @@ impl Session {
         Self {
             client,
             waiting,
-            patience,
+            patience: Slot::new(patience),
             end,
             prepared: RefCell::default(),
             state: RefCell::default(),
@@ -128,7 +128,7 @@ impl Session {
         let rows = self.wait(self.client.query_raw(&prepared, values.iter().map(Parameter)))?;
         let mut rows = pin!(rows);
         let _reading = Reading::begin(&self.is_reading);
-        while let Some(row) = self.wait_up_to(self.patience, rows.try_next())? {
+        while let Some(row) = self.wait_up_to(self.patience.get(), rows.try_next())? {
             each(cells(&row)?)?;
         }
         Ok(())
@@ -206,6 +206,11 @@ impl Session {
         self.run(&with_rows(statement, columns), str::to_owned, arrays(columns, values))
     }
 
+    /// From here on answers are waited for no longer than this.
+    pub(super) fn be_patient(&self, patience: Duration) {
+        self.patience.set(patience);
+    }
+
     /// Begins a transaction with `statement`, waiting no longer than `limit`.
     pub(super) fn begin(&self, statement: &str, limit: Duration) -> Result<(), Trouble> {
         *self.state.borrow_mut() = State::default();
@@ -281,7 +286,7 @@ impl Session {
         if self.is_reading.get() {
             return Err(Trouble::Value("a statement was begun while the rows of another were read".into()));
         }
-        self.wait_up_to(self.patience, answer)
+        self.wait_up_to(self.patience.get(), answer)
     }
 
     fn wait_up_to<T>(

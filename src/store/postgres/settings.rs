@@ -38,6 +38,8 @@ pub struct Settings {
     pub statement_timeout: Duration,
     /// How many connections are open at a time, at most.
     pub connections_max: usize,
+    /// How long the others leave the connections alone on which this process works, though it be silent.
+    pub lease: Duration,
 }
 
 /// Where a server listens.

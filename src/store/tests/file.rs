@@ -125,16 +125,17 @@ async fn there_is_one_daemon_a_store() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemons_lock_tells_who_holds_it_and_when_it_last_turned() {
-    let (dir, clock) = (TempDir::new().unwrap(), Clock::hurried(noon()));
+    let (dir, (clock, hand)) = (TempDir::new().unwrap(), Clock::stepped(noon()));
     let path = dir.path().join("store.db");
     assert_eq!(DaemonLock::look(&place(&path)).unwrap_err().kind(), std::io::ErrorKind::NotFound);
     let mut lock = DaemonLock::take(&place(&path), &clock).await.unwrap();
     let holder = format!("pid {}, run since 2026-03-01T12:00:00Z", std::process::id());
     let Pulse { is_held, is_starting, holder: told, .. } = DaemonLock::look(&place(&path)).unwrap();
     assert_eq!((is_held, is_starting, told), (true, true, holder.clone()));
-    lock.serving(noon());
+    lock.serving();
     let beat_at = noon() + TimeDelta::minutes(7);
-    lock.beat(beat_at);
+    hand.advance_to(beat_at);
+    lock.beat();
     let pulse = Pulse { is_held: true, is_starting: false, holder, beat_at };
     assert_eq!(DaemonLock::look(&place(&path)).unwrap(), pulse);
     drop(lock);

@@ -151,7 +151,8 @@ impl Bench {
         self.now += TimeDelta::minutes(1);
         let run = self.begin().await;
         let committed = self.try_commit(run, pull).await.unwrap();
-        let ended = self.store.end_run(run, Outcome::Ok, None, false, &committed.counts, self.now).await;
+        let ended =
+            self.store.end_run(run, &city(), Outcome::Ok, None, false, &committed.counts, self.now).await;
         ended.unwrap();
         self.store.refresh_views().await.unwrap();
         committed

@@ -223,7 +223,7 @@ async fn a_run_record_comes_back_with_its_kinds() {
     bench.store.record_kind(run, &city(), &forbidden, None).await.unwrap();
     let reason = Some("users: page 1 answered 403");
     let counts = Counts { requests: 3, ..Counts::default() };
-    bench.store.end_run(run, Outcome::Failed, reason, true, &counts, bench.now).await.unwrap();
+    bench.store.end_run(run, &city(), Outcome::Failed, reason, true, &counts, bench.now).await.unwrap();
     let last = bench.store.last_run(&city(), None).await.unwrap().unwrap();
     assert_eq!((last.id, last.outcome, last.counts), (run, Some(Outcome::Failed), counts));
     assert_eq!(last.kinds, [forbidden]);

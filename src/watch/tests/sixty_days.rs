@@ -58,7 +58,7 @@ async fn look(post: &Post, hour: i64) {
         let (store, now, counts) = (&post.store, post.clock.now(), Counts::default());
         let outcome = if is_refused { Outcome::Refused } else { Outcome::Ok };
         let run = store.begin_run(&refused().id.connection, Mode::Full, now).await.unwrap();
-        store.end_run(run, outcome, None, false, &counts, now).await.unwrap();
+        store.end_run(run, &refused().id.connection, outcome, None, false, &counts, now).await.unwrap();
     }
     let still_works = if is_refused { REFUSED } else { TAKEN };
     post.tell(Found { hold: &hold, examined: &examined, still_works, ..Found::NOTHING }).await;

@@ -74,7 +74,7 @@ impl Bench {
         self.now += TimeDelta::minutes(1);
         let (run, pull) = (self.begin().await, self.pull(documents));
         let counts = self.try_commit(run, &pull).await.unwrap().counts;
-        self.store.end_run(run, Outcome::Ok, None, false, &counts, self.now).await.unwrap();
+        self.store.end_run(run, &self.connection, Outcome::Ok, None, false, &counts, self.now).await.unwrap();
     }
 }
 

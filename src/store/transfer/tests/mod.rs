@@ -39,6 +39,7 @@ fn settings(database: &server::Database, schema: &str) -> Settings {
         connect_timeout: std::time::Duration::from_secs(10),
         statement_timeout: std::time::Duration::from_secs(60),
         connections_max: 4,
+        lease: std::time::Duration::from_secs(60),
     }
 }
 

@@ -2,8 +2,10 @@
 
 mod cells;
 mod failures;
+mod leases;
 mod pool;
 mod reaching;
+mod several;
 mod smoke;
 mod tls;
 
@@ -29,6 +31,7 @@ pub(in crate::store) fn settings(database: &server::Database) -> Settings {
         connect_timeout: Duration::from_secs(10),
         statement_timeout: Duration::from_secs(30),
         connections_max: 4,
+        lease: Duration::from_secs(60),
     }
 }
 

@@ -2,6 +2,7 @@
 //! itself.
 
 use super::*;
+use crate::clock::Clock;
 use crate::store::sql::ToCell as _;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
@@ -177,7 +178,7 @@ fn the_server_tells_its_time_version_and_size() {
     db.answers().unwrap();
     let before = database
         .psql("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')");
-    let now = db.now().unwrap();
+    let now = Clock::Shared(db.clock().unwrap()).now();
     let now = now.to_cell();
     let Cell::Text(now) = now else { panic!("{now:?}") };
     let after = database.psql(

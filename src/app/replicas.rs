@@ -1,0 +1,81 @@
+//! Several daemons on one database: whose a due run is. Each tries at each due time; who has the connection's
+//! lease looks whether another one served that time already.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{AppError, Asker, Engine};
+use crate::config::Connection;
+use crate::daemon::Served;
+use crate::run::Mode;
+use crate::store::{ConnectionLock, StoreError};
+
+/// Whose a due run is.
+#[derive(Debug)]
+pub enum Claim {
+    /// This program's.
+    Ours {
+        /// Held while it lasts; `None`: it is yet to be taken.
+        lock: Option<ConnectionLock>,
+        /// What it is to be.
+        mode: Mode,
+    },
+    /// Another one's, who has done it.
+    Served(Served),
+    /// Another one's, who is at it, or died there: to be tried again after this.
+    Elsewhere(TimeDelta),
+}
+
+impl Engine {
+    /// Claims the run that was due at `due_at`, for the daemon. `mode` is what it is to be as far as this
+    /// program knows.
+    ///
+    /// # Errors
+    /// The store cannot be used.
+    pub async fn claim(
+        &self,
+        connection: &Connection,
+        due_at: DateTime<Utc>,
+        mode: Mode,
+    ) -> Result<Claim, AppError> {
+        if self.store.lease().is_none() {
+            return Ok(Claim::Ours { lock: None, mode });
+        }
+        let name = &connection.name;
+        if let Some(served) = self.served(connection, due_at).await? {
+            return Ok(Claim::Served(served));
+        }
+        let lock = match self.store.lock(name, Asker::Schedule.as_str(), self.clock.now()).await {
+            Ok(lock) => lock,
+            Err(StoreError::Busy(_)) => return Ok(Claim::Elsewhere(self.again_in())),
+            Err(error) => return Err(error.into()),
+        };
+        // Who had the lease until now may have ended its run since the look.
+        if let Some(served) = self.served(connection, due_at).await? {
+            return Ok(Claim::Served(served));
+        }
+        let last_full = self.store.last_full_done(name).await?;
+        let is_owed =
+            last_full.is_none_or(|last| connection.schedule_full.next_after(last) <= self.clock.now());
+        let mode = if is_owed { Mode::Full } else { Mode::Incremental };
+        Ok(Claim::Ours { lock: Some(lock), mode })
+    }
+
+    /// When to try again what another replica is at: often enough that the work of one that died goes on
+    /// within twice the lease.
+    #[must_use]
+    pub fn again_in(&self) -> TimeDelta {
+        self.store.lease().and_then(|lease| TimeDelta::from_std(lease / 2).ok()).unwrap_or_default()
+    }
+
+    async fn served(
+        &self,
+        connection: &Connection,
+        due_at: DateTime<Utc>,
+    ) -> Result<Option<Served>, AppError> {
+        let name = &connection.name;
+        let Some(run) = self.store.served_since(name, due_at).await? else { return Ok(None) };
+        let last_full = self.store.last_full_done(name).await?;
+        let (Some(outcome), Some(finished_at)) = (run.outcome, run.finished_at) else { return Ok(None) };
+        Ok(Some(Served { mode: run.mode, outcome, started_at: run.started_at, finished_at, last_full }))
+    }
+}

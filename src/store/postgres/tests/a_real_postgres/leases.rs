@@ -1,0 +1,275 @@
+//! Leases between handles that stand for processes: who gets one, who loses it, and what is stored then.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+
+use chrono::{DateTime, Utc};
+
+use super::*;
+use crate::clock::Clock;
+use crate::name::ConnectionName;
+use crate::run::{Mode, Outcome};
+use crate::store::{Place, Store};
+
+pub(super) fn city() -> ConnectionName {
+    ConnectionName::parse("city").unwrap()
+}
+
+pub(super) fn noon() -> DateTime<Utc> {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+/// A database, and as many processes on it.
+pub(super) async fn processes<const N: usize>(lease: Duration) -> (server::Database, [Store; N]) {
+    let database = server::Postgres::shared().database();
+    let place = Place::Server(Box::new(Settings { lease, ..settings(&database) }));
+    let mut stores = Vec::new();
+    for _ in 0..N {
+        stores.push(Store::open(&place, noon()).await.unwrap());
+    }
+    (database, stores.try_into().unwrap())
+}
+
+/// As long as no test lasts.
+const LONG: Duration = Duration::from_secs(600);
+
+/// Has the lease end, as it does when its holder is silent.
+fn expire(database: &server::Database) {
+    database.psql("UPDATE leases SET expires_at = clock_timestamp() - interval '1 second'");
+}
+
+fn tokens(database: &server::Database) -> String {
+    database.psql("SELECT name, token, holder IS NOT NULL FROM leases ORDER BY name")
+}
+
+async fn begin(store: &Store) -> Result<(), StoreError> {
+    store.begin_run(&city(), Mode::Full, noon()).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_that_want_a_lease_one_gets_it_at_a_time() {
+    let (database, stores) = processes::<4>(LONG).await;
+    let (holders, rounds) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let tasks = stores.map(|store| {
+        let (holders, rounds) = (Arc::clone(&holders), Arc::clone(&rounds));
+        tokio::spawn(async move {
+            while rounds.load(Ordering::SeqCst) < 40 {
+                match store.lock(&city(), "sync", noon()).await {
+                    Ok(lock) => {
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        rounds.fetch_add(1, Ordering::SeqCst);
+                        begin(&store).await.unwrap();
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                        drop(lock);
+                    }
+                    Err(StoreError::Busy(text)) => {
+                        assert!(text.starts_with("connection city is in use ("), "{text}");
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+    });
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let taken = rounds.load(Ordering::SeqCst);
+    assert_eq!(tokens(&database), format!("city|{taken}|f"), "the token grows with each holder");
+    assert_eq!(database.psql("SELECT count(*) FROM runs"), taken.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_names_its_holder_and_is_free_once_it_is_dropped() {
+    let (database, [one, other]) = processes(LONG).await;
+    let lock = one.lock(&city(), "sync", noon()).await.unwrap();
+    let Err(StoreError::Busy(text)) = other.lock(&city(), "run", noon()).await else { panic!("it is held") };
+    let pid = std::process::id();
+    assert!(text.contains(&format!(", pid {pid}, sync since 2026-03-01T12:00:00Z")), "{text}");
+    assert!(matches!(one.lock(&city(), "sync", noon()).await, Err(StoreError::Busy(_))));
+    assert!(other.lock_out_replicas(&city(), noon()).await.unwrap().is_none());
+    let town = ConnectionName::parse("town").unwrap();
+    let of_another = other.lock(&town, "run", noon()).await.unwrap();
+    assert_eq!((one.leases_held(), other.leases_held()), (Some(1), Some(1)));
+    drop((lock, of_another));
+    other.lock(&city(), "run", noon()).await.unwrap();
+    assert_eq!(tokens(&database), "city|2|f\ntown|1|f");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_after_a_takeover_is_refused_and_nothing_of_it_is_stored() {
+    let (database, [frozen, next]) = processes(LONG).await;
+    let lost = frozen.lock(&city(), "run", noon()).await.unwrap();
+    begin(&frozen).await.unwrap();
+    lost.check().unwrap();
+    expire(&database);
+    let _lock = next.lock(&city(), "run", noon()).await.unwrap();
+    let refused = begin(&frozen).await.unwrap_err();
+    let StoreError::LeaseLost(text) = &refused else { panic!("{refused:?}") };
+    assert!(text.contains("lost the lease of connection city to host "), "{text}");
+    assert!(matches!(lost.check(), Err(StoreError::LeaseLost(_))));
+    // Whatever a pass writes, with the fact it tells of.
+    let run = crate::run::RunId(1);
+    let counts = crate::run::Counts::default();
+    let kind = crate::kind::KindName::new("measures");
+    let late = [
+        frozen.end_run(run, &city(), Outcome::Ok, None, false, &counts, noon()).await,
+        frozen.record_singles(run, &city(), &kind, 3, None).await,
+        frozen.raise(&warning(), noon()).await.map(drop),
+        frozen.told(&warning(), crate::warning::Phase::Raised, &[], noon()).await,
+        frozen.resolve(&warning(), crate::warning::Ending::Over, &[], noon()).await.map(drop),
+    ];
+    for late in late {
+        assert!(matches!(late, Err(StoreError::LeaseLost(_))), "{late:?}");
+    }
+    assert_eq!(database.psql("SELECT count(*), count(finished_at) FROM runs"), "1|0");
+    assert_eq!(database.psql("SELECT count(*) FROM warnings"), "0");
+    begin(&next).await.unwrap();
+    // To let go of what is lost does no harm to who has it.
+    drop(lost);
+    assert_eq!(tokens(&database), "city|2|t");
+    begin(&next).await.unwrap();
+}
+
+fn warning() -> crate::warning::Warning {
+    crate::warning::Warning {
+        id: crate::warning::WarningId {
+            event: crate::warning::Event::KeyRefused,
+            connection: city(),
+            subject: String::new(),
+        },
+        severity: crate::warning::Severity::Error,
+        level: 1,
+        message: "key is refused".into(),
+        action: "renew it".into(),
+        fields: Vec::new(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_holds_no_lease_writes_beside_the_one_who_does() {
+    let (_database, [daemon, person]) = processes(LONG).await;
+    let _lock = daemon.lock(&city(), "run", noon()).await.unwrap();
+    person.release_connection(&city()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_nobody_took_goes_on_with_the_next_write() {
+    let (database, [slow]) = processes(LONG).await;
+    let lock = slow.lock(&city(), "run", noon()).await.unwrap();
+    expire(&database);
+    begin(&slow).await.unwrap();
+    lock.check().unwrap();
+    assert_eq!(database.psql("SELECT token, expires_at > clock_timestamp() FROM leases"), "1|t");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_takeover_waits_for_a_commit_under_way_and_finds_the_lease_prolonged() {
+    let (database, [holder, next]) = processes(LONG).await;
+    let lock = holder.lock(&city(), "run", noon()).await.unwrap();
+    expire(&database);
+    let (proved, both) = (Barrier::new(2), Barrier::new(2));
+    std::thread::scope(|scope| {
+        let db = Postgres::open(settings(&database)).unwrap();
+        let (proved, both) = (&proved, &both);
+        scope.spawn(move || {
+            db.write("prove a token", |sql| {
+                sql.batch("UPDATE leases SET expires_at = clock_timestamp() + interval '1 hour'")?;
+                proved.wait();
+                both.wait();
+                Ok(())
+            })
+            .unwrap();
+        });
+        proved.wait();
+        let runtime = tokio::runtime::Handle::current();
+        let taking = scope.spawn(move || runtime.block_on(next.lock(&city(), "run", noon())).map(drop));
+        until(&database, "SELECT count(*) FROM pg_locks WHERE NOT granted", "1");
+        both.wait();
+        assert!(matches!(taking.join().unwrap(), Err(StoreError::Busy(_))));
+    });
+    lock.check().unwrap();
+}
+
+/// Asks until the answer comes.
+fn until(database: &server::Database, query: &str, answer: &str) {
+    while database.psql(query) != answer {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_are_prolonged_while_a_commit_under_one_of_them_takes_long() {
+    let (database, [holder, next]) = processes(Duration::from_millis(1500)).await;
+    let town = ConnectionName::parse("town").unwrap();
+    let locks = [
+        holder.lock(&city(), "run", noon()).await.unwrap(),
+        holder.lock(&town, "run", noon()).await.unwrap(),
+    ];
+    let db = Postgres::open(settings(&database)).unwrap();
+    db.write("commit for long", |sql| {
+        sql.batch(
+            "UPDATE leases SET expires_at = clock_timestamp() + interval '1 hour' WHERE name = 'city'",
+        )?;
+        let start = database.psql("SELECT extract(epoch FROM clock_timestamp())");
+        let is_late = format!("SELECT extract(epoch FROM clock_timestamp()) > {start} + 4");
+        while database.psql(&is_late) == "f" {
+            let ended = database
+                .psql("SELECT name FROM leases WHERE name = 'town' AND expires_at < clock_timestamp()");
+            assert_eq!(ended, "");
+        }
+        Ok(())
+    })
+    .unwrap();
+    assert!(matches!(next.lock(&town, "run", noon()).await, Err(StoreError::Busy(_))));
+    for lock in locks {
+        lock.check().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_its_lease_is_told_to_stop() {
+    let (database, [frozen, next]) = processes(Duration::from_millis(600)).await;
+    let lock = frozen.lock(&city(), "run", noon()).await.unwrap();
+    let (_never, cancel) = tokio::sync::watch::channel(false);
+    let mut cancel = lock.or_lost(cancel);
+    database.psql("UPDATE leases SET token = 7, holder = 'host b, pid 1', expires_at = 'infinity'");
+    assert!(*cancel.wait_for(|stop| *stop).await.unwrap());
+    let told = lock.check().unwrap_err().to_string();
+    assert!(told.contains("lost the lease of connection city to host b, pid 1;"), "{told}");
+    assert_eq!((frozen.leases_held(), next.leases_held()), (Some(0), Some(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_asked_to_stop_stops_under_a_lease_too() {
+    let (_database, [store]) = processes(LONG).await;
+    let lock = store.lock(&city(), "run", noon()).await.unwrap();
+    let (stop, cancel) = tokio::sync::watch::channel(false);
+    let mut cancel = lock.or_lost(cancel);
+    stop.send_replace(true);
+    assert!(*cancel.wait_for(|stop| *stop).await.unwrap());
+    lock.check().unwrap();
+}
+
+#[test]
+fn a_process_that_is_frozen_in_a_transaction_keeps_nobody_waiting_for_longer_than_a_lease() {
+    let database = server::Postgres::shared().database();
+    let lease = Duration::from_millis(500);
+    let frozen = Postgres::open(Settings { lease, ..settings(&database) }).unwrap();
+    database.psql("CREATE TABLE t (n bigint); INSERT INTO t VALUES (1)");
+    let said = frozen.write("write it", |sql| {
+        sql.batch("UPDATE t SET n = 2")?;
+        database.psql("UPDATE t SET n = 3");
+        sql.batch("UPDATE t SET n = 4")
+    });
+    assert!(told(&said.unwrap_err()).contains("cannot write it"), "it is told");
+    assert_eq!(database.psql("SELECT n FROM t"), "3");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_go_by_the_servers_clock() {
+    let (database, [store]) = processes(LONG).await;
+    let clock = store.clock(Clock::System).unwrap();
+    assert!(matches!(clock, Clock::Shared(_)));
+    let ask = || database.psql("SELECT extract(epoch FROM clock_timestamp())").parse::<f64>().unwrap();
+    let (before, now, after) = (ask(), clock.now(), ask());
+    let now = now.timestamp_millis() as f64 / 1000.0;
+    assert!(before - 0.1 < now && now < after + 0.1, "{before} {now} {after}");
+}
