@@ -93,15 +93,15 @@ impl Bench {
     }
 
     fn rows(&self, query: &str) -> Vec<String> {
-        reading::rows(self.config.store.sqlite_path().unwrap(), query)
+        reading::rows(&self.store, query)
     }
 
     fn one(&self, query: &str) -> String {
-        reading::one(self.config.store.sqlite_path().unwrap(), query)
+        reading::one(&self.store, query)
     }
 
     fn digest(&self) -> BTreeMap<String, Vec<String>> {
-        reading::digest(self.config.store.sqlite_path().unwrap())
+        reading::digest(&self.store)
     }
 
     /// How often a path with this ending was asked for since the last time.

@@ -13,6 +13,9 @@ use crate::tolerate;
 /// Fields noted per connection and kind: an API that writes data into its keys must not fill the store.
 const FIELDS_MAX: usize = 1000;
 
+/// A field with a longer name is not noted: an index could not take it.
+const NAME_BYTES_MAX: usize = 1000;
+
 /// The known fields of one kind of one connection, while it is written.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
@@ -63,7 +66,8 @@ impl<'a> Known<'a> {
 
     /// Sees the fields of a document, to be noted by [`Known::keep`].
     pub(super) fn see(&mut self, document: &str) {
-        for (field, json_type) in tolerate::fields(document) {
+        let fields = tolerate::fields(document).into_iter();
+        for (field, json_type) in fields.filter(|(field, _)| field.len() <= NAME_BYTES_MAX) {
             let count = self.typed.len();
             let is_typed = json_type != "null";
             let seen = match self.typed.entry(field) {

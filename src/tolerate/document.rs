@@ -7,6 +7,9 @@ use super::row::{member, read_id, scalar};
 /// Fields that may hold an element's name, best first.
 pub(super) const NAMES: [&str; 4] = ["name", "fullName", "filename", "fileName"];
 
+/// A longer text tells no time, and an index of the store could not take it.
+const STAMP_BYTES_MAX: usize = 100;
+
 /// The columns that the store keeps beside a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Columns {
@@ -16,7 +19,7 @@ pub struct Columns {
     pub scorecard_id: Option<i64>,
     /// `ownerId`.
     pub owner_id: Option<i64>,
-    /// `lastEdited` as written.
+    /// `lastEdited` as written, where it can be a time.
     pub last_edited: Option<String>,
 }
 
@@ -30,7 +33,7 @@ pub fn columns(document: &str) -> Columns {
         name: NAMES.into_iter().find_map(text),
         scorecard_id: value("scorecardId").and_then(read_id),
         owner_id: value("ownerId").and_then(read_id),
-        last_edited: text("lastEdited"),
+        last_edited: text("lastEdited").filter(|stamp| stamp.len() <= STAMP_BYTES_MAX),
     }
 }
 

@@ -20,6 +20,9 @@ const ENVELOPES: [&str; 7] = ["measureData", "data", "results", "items", "series
 /// Fields that hold the points of a series, or the series of a period.
 const NESTED: [&str; 7] = ["values", "data", "points", "series", "periods", "measureData", "seriesData"];
 
+/// A longer name of a series or a period is none: an index of the store could not take it.
+const NAME_BYTES_MAX: usize = 1000;
+
 /// One value of one series in one period.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Point {
@@ -219,7 +222,8 @@ fn nested(row: &Map<String, Value>) -> Option<&[Value]> {
 fn point(series: Named, period: Named, cell: &Value) -> Option<Point> {
     let cell_series = cell.as_object().and_then(|cell| Fields(cell).series());
     let (value, text) = amount(cell)?;
-    Some(Point {
+    let is_short = |name: &str| name.len() <= NAME_BYTES_MAX;
+    (is_short(&series.name) && is_short(&period.name)).then_some(Point {
         series: series.name,
         series_id: series.id.or_else(|| cell_series?.id),
         period: period.name,

@@ -7,7 +7,6 @@ use clearpoint_sync::simulator::{Point, Size, World};
 
 use crate::harness::{Bench, Setup};
 use crate::postgres_server::{Database, Postgres};
-use crate::rows::rows;
 
 const DOCUMENT: &str = include_str!("../../docs/analyst.md");
 
@@ -225,7 +224,7 @@ async fn every_query_of_the_document_answers_its_sample_on_sqlite() {
     store.execute_batch(&dated()).unwrap();
     let now = [("'now'", "'2026-03-09 08:00'")];
     check("sqlite", &now, |query| {
-        let lines = rows(&store, query.trim_end().trim_end_matches(';'), |_| true);
+        let lines = bench.sql(query.trim_end().trim_end_matches(';'));
         lines.iter().map(|line| nulls(line, "-")).collect()
     });
     for (name, query) in queries() {

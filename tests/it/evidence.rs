@@ -2,7 +2,7 @@
 
 use clearpoint_sync::simulator::{Fault, Size, What, World};
 
-use crate::harness::{Bench, Setup};
+use super::harness::{Bench, Setup};
 
 async fn bench() -> Bench {
     let world = World::generate(41, &Size::small());
@@ -18,7 +18,7 @@ fn risk(bench: &Bench) -> i64 {
 #[track_caller]
 fn check_row(bench: &Bench, id: i64, expected: &str) {
     let row = bench.sql(&format!(
-        "SELECT state, reason FROM elements WHERE kind = 'risks' AND id = {id} AND doc LIKE '{{%'"
+        "SELECT state, reason FROM elements WHERE kind = 'risks' AND id = {id} AND CAST(doc AS text) LIKE '{{%'"
     ));
     assert_eq!(row, [expected]);
 }

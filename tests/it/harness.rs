@@ -1,5 +1,6 @@
 //! The bench that every test works at: a simulated account, a folder with a configuration, and the
-//! binary. Looks at the store only with SQL, never through the program.
+//! binary. Looks at the store only with SQL, never through the program. Included twice: where the path says
+//! `a_real_postgres`, the store is a database.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,8 +13,10 @@ use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::looking::{Look, Row};
+use crate::postgres_server::{Database, Postgres};
 use crate::program::{Ran, Running};
-use crate::rows::{Rows, rows};
+use crate::rows::{Rows, unsign};
 
 /// Tables that every run writes, whatever it finds.
 const RUN_RECORDS: [&str; 3] = ["runs", "run_kinds", "run_reads"];
@@ -69,10 +72,18 @@ impl Setup {
 
     /// Starts the server and writes the configuration.
     pub(super) async fn start(self) -> Bench {
+        let is_postgres = module_path!().contains("a_real_postgres");
+        self.start_with(is_postgres.then(|| Postgres::shared().database())).await
+    }
+
+    /// As [`Setup::start`], with this database as the store, or with a file.
+    pub(super) async fn start_with(self, database: Option<Database>) -> Bench {
         let Self { world, switches, .. } = &self;
         let simulator = Simulator::start(world.clone(), switches.clone(), Clock::System).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let bench = Bench { base_url: simulator.base_url(), simulator, folder, setup: self };
+        let file = || Look::File(folder.path().join("clearpoint.db"));
+        let look = database.map_or_else(file, Look::Database);
+        let bench = Bench { base_url: simulator.base_url(), simulator, folder, look, setup: self };
         bench.write_config();
         bench
     }
@@ -82,6 +93,7 @@ impl Setup {
 pub(super) struct Bench {
     pub(super) simulator: Simulator,
     folder: TempDir,
+    pub(super) look: Look,
     setup: Setup,
     base_url: String,
 }
@@ -112,11 +124,15 @@ impl Bench {
         };
         let next_key = self.setup.next_key.as_ref().map(|key| self.write_next_key(key)).unwrap_or_default();
         let base_url = &self.base_url;
+        let store = match &self.look {
+            Look::File(_) => "[store.sqlite]\npath = \"clearpoint.db\"\n".to_owned(),
+            Look::Database(database) => {
+                format!("{}[daemon]\nspool_dir = {:?}\n", database.toml(), self.folder.path())
+            }
+        };
         let text = format!(
             r#"
-[store.sqlite]
-path = "clearpoint.db"
-
+{store}
 [connections.city]
 base_url = "{base_url}"
 mapped_user = "{user}"
@@ -211,23 +227,24 @@ secret_key = {{ file = "next-secret-key" }}
     /// The rows of a query as text, columns parted by `|`, and NULL as `-`.
     #[track_caller]
     pub(super) fn sql(&self, query: &str) -> Vec<String> {
-        rows(&self.store(), query, |_| true)
+        self.look.rows(query).into_iter().map(joined).collect()
     }
 
     /// The one number a query answers.
     #[track_caller]
     pub(super) fn number(&self, query: &str) -> i64 {
-        self.store().query_row(query, [], |row| row.get(0)).unwrap_or_else(|error| panic!("{query}: {error}"))
+        let rows = self.sql(query);
+        let [row] = &rows[..] else { panic!("{query}: {rows:?}") };
+        row.parse().unwrap_or_else(|error| panic!("{query}: {row}: {error}"))
     }
 
     /// The elements of a kind that people see, by id.
     pub(super) fn stored(&self, kind: &str) -> BTreeMap<i64, Value> {
-        let store = self.store();
-        let query = "SELECT id, doc FROM elements \
-                     WHERE connection = 'city' AND kind = ?1 AND state = 'present'";
-        let mut query = store.prepare(query).unwrap();
-        let rows = query.query_map([kind], |row| Ok((row.get(0)?, row.get::<_, String>(1)?))).unwrap();
-        rows.map(|row| row.unwrap()).map(|(id, doc)| (id, serde_json::from_str(&doc).unwrap())).collect()
+        let query = format!(
+            "SELECT id, doc FROM elements WHERE connection = 'city' AND kind = '{kind}' AND state = 'present'"
+        );
+        let rows = self.look.rows(&query).into_iter();
+        rows.map(|row| (row[0].1.parse().unwrap(), serde_json::from_str(&row[1].1).unwrap())).collect()
     }
 
     /// What the account shows of a kind, as the store should hold it.
@@ -270,11 +287,9 @@ secret_key = {{ file = "next-secret-key" }}
 
     /// The elements of a kind that left it, by id, with the reason.
     pub(super) fn removed(&self, kind: &str) -> BTreeMap<i64, String> {
-        let store = self.store();
-        let query = "SELECT id, reason FROM elements WHERE kind = ?1 AND state = 'removed'";
-        let mut query = store.prepare(query).unwrap();
-        let rows = query.query_map([kind], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        rows.map(|row| row.unwrap()).collect()
+        let query = format!("SELECT id, reason FROM elements WHERE kind = '{kind}' AND state = 'removed'");
+        let rows = self.look.rows(&query).into_iter();
+        rows.map(|row| (row[0].1.parse().unwrap(), row[1].1.clone())).collect()
     }
 
     /// How a kind ended in the last run.
@@ -295,21 +310,34 @@ secret_key = {{ file = "next-secret-key" }}
     pub(super) fn content(&self) -> Rows {
         let records = [
             &RUN_RECORDS[..],
-            &["warnings", "missing", "cursors", "findings", "migrations", "key_states", "mark_key"],
+            &[
+                "warnings",
+                "missing",
+                "cursors",
+                "findings",
+                "migrations",
+                "key_states",
+                "mark_key",
+                "made_views",
+                "sequences",
+                "leases",
+            ],
         ]
         .concat();
-        self.every_table(&records, |column| !column.ends_with("_at") && !WHEN.contains(&column))
+        let content =
+            self.every_table(&records, |column| !column.ends_with("_at") && !WHEN.contains(&column));
+        content.canonical()
     }
 
     fn every_table(&self, left_out: &[&str], column: impl Fn(&str) -> bool) -> Rows {
-        let store = self.store();
-        let names = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-        let names =
-            rows(&store, names, |_| true).into_iter().filter(|name| !left_out.contains(&name.as_str()));
+        let names = self.look.names("table").into_iter().filter(|name| !left_out.contains(&name.as_str()));
         let tables = names.map(|name| {
-            let rows = rows(&store, &format!("SELECT * FROM \"{name}\""), &column);
             let mut counted = BTreeMap::new();
-            rows.into_iter().for_each(|row| *counted.entry(row).or_default() += 1);
+            for mut row in self.look.rows(&format!("SELECT * FROM \"{name}\"")) {
+                row.retain(|(name, _)| column(name));
+                row.sort();
+                *counted.entry(joined(row)).or_default() += 1;
+            }
             (name, counted)
         });
         Rows(tables.collect())
@@ -317,8 +345,7 @@ secret_key = {{ file = "next-secret-key" }}
 
     /// Lets hours go by since all that was run and first missed.
     pub(super) fn let_hours_pass_since_runs(&self, hours: u32) {
-        let earlier =
-            |column| format!("{column} = strftime('%Y-%m-%dT%H:%M:%fZ', {column}, '-{hours} hours')");
+        let earlier = |column| self.look.earlier(column, hours, "hours");
         let started_at = earlier("started_at");
         self.change(&format!(
             "UPDATE runs SET {started_at}, {}; UPDATE run_kinds SET {started_at}; UPDATE findings SET {};",
@@ -329,20 +356,17 @@ secret_key = {{ file = "next-secret-key" }}
 
     /// Lets a day go by since the mapped user was last looked for.
     pub(super) fn look_again_for_the_mapped_user(&self) {
-        self.change(
-            "UPDATE connections SET mapped_user_looked_at =
-               strftime('%Y-%m-%dT%H:%M:%fZ', mapped_user_looked_at, '-1 days')",
-        );
+        let earlier = self.look.earlier("mapped_user_looked_at", 1, "days");
+        self.change(&format!("UPDATE connections SET {earlier}"));
     }
 
     fn change(&self, sql: &str) {
-        Connection::open(self.file("clearpoint.db")).unwrap().execute_batch(sql).unwrap();
+        self.look.change(sql);
     }
 
     /// Lets hours go by since the keys were last asked with.
     pub(super) fn let_hours_pass_for_keys(&self, hours: u32) {
-        let earlier =
-            |column| format!("{column} = strftime('%Y-%m-%dT%H:%M:%fZ', {column}, '-{hours} hours')");
+        let earlier = |column| self.look.earlier(column, hours, "hours");
         let columns = ["asked_at", "refused_since", "refused_at"].map(earlier).join(", ");
         self.change(&format!("UPDATE key_states SET {columns}"));
     }
@@ -362,19 +386,11 @@ secret_key = {{ file = "next-secret-key" }}
 
     /// Lets days go by for the elements in question, so that they are asked for again.
     pub(super) fn let_days_pass(&self, days: u32) {
-        let earlier = |column| format!("{column} = strftime('%Y-%m-%dT%H:%M:%fZ', {column}, '-{days} days')");
+        let earlier = |column| self.look.earlier(column, days, "days");
         self.change(&format!("UPDATE missing SET {}, {}", earlier("since"), earlier("checked_at")));
     }
 }
 
-/// Takes the query off every address.
-fn unsign(value: &mut Value) {
-    match value {
-        Value::String(text) if text.starts_with("https://") => {
-            text.truncate(text.find('?').unwrap_or(text.len()));
-        }
-        Value::Array(values) => values.iter_mut().for_each(unsign),
-        Value::Object(fields) => fields.values_mut().for_each(unsign),
-        _ => {}
-    }
+fn joined(row: Row) -> String {
+    row.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("|")
 }

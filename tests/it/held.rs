@@ -2,7 +2,7 @@
 
 use clearpoint_sync::simulator::{Size, World};
 
-use crate::harness::Bench;
+use super::harness::Bench;
 
 /// A synced account in which 20 of 60 measures were deleted since.
 async fn bench() -> (Bench, Vec<i64>) {

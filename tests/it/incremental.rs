@@ -2,7 +2,7 @@
 
 use clearpoint_sync::simulator::{Filter, Size, Switches, World};
 
-use crate::harness::{Bench, Setup};
+use super::harness::{Bench, Setup};
 
 async fn bench(filter: Filter) -> Bench {
     let switches = Switches { filter, ..Switches::default() };

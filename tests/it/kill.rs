@@ -3,7 +3,7 @@
 
 use clearpoint_sync::simulator::{Size, World};
 
-use crate::harness::{Bench, Setup};
+use super::harness::{Bench, Setup};
 use crate::program::kill;
 use crate::rows::Rows;
 
@@ -43,7 +43,7 @@ pub(super) async fn sync_killed(bench: &Bench, requests: u32, random: &mut fastr
 fn check_converged(bench: &Bench, expected: &Rows) {
     bench.assert_mirrors();
     bench.content().assert_same(expected);
-    assert_eq!(bench.sql("PRAGMA integrity_check"), ["ok"]);
+    bench.look.assert_sound();
 }
 
 /// Syncs in full without a kill; how many requests that took.

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "on_postgres.rs"]
+mod a_real_postgres;
 mod account;
 mod alertmanager;
 mod analyst;
@@ -27,6 +29,7 @@ mod held;
 mod incremental;
 mod keys;
 mod kill;
+mod looking;
 mod mail;
 mod mapped_user;
 mod memory;

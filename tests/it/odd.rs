@@ -4,7 +4,7 @@
 use clearpoint_sync::simulator::{Ids, Size, Switches, World};
 use serde_json::Value;
 
-use crate::harness::{Bench, Setup};
+use super::harness::{Bench, Setup};
 use crate::program::Ran;
 
 /// Far above the ids that a world of this seed gives to risks.
@@ -15,7 +15,7 @@ fn world() -> World {
 }
 
 /// Documents that can be stored, one way or another.
-fn odd_documents() -> Vec<String> {
+pub(super) fn odd_documents() -> Vec<(i64, String)> {
     let big = "x".repeat(2_000_000);
     let documents = [
         r#""name":"nul \u0000 and raw","note":"lone \ud800 and \udc00 surrogates""#.to_owned(),
@@ -27,19 +27,19 @@ fn odd_documents() -> Vec<String> {
         r#""name":{"deep":[[[[{"er":true}]]]]},"completed":"maybe""#.to_owned(),
         format!(r#""name":"big","description":"{big}""#),
     ];
-    let numbered = (0..).zip(documents);
-    numbered.map(|(n, fields)| format!(r#"{{"objectId":{},{fields}}}"#, ODD + n)).collect()
+    let numbered = (ODD..).zip(documents);
+    numbered.map(|(id, fields)| (id, format!(r#"{{"objectId":{id},{fields}}}"#))).collect()
 }
 
-fn put(world: &mut World, documents: &[String]) {
-    for (n, document) in (0..).zip(documents) {
-        world.put_raw("risks", ODD + n, document.as_str());
+fn put(world: &mut World, documents: &[(i64, String)]) {
+    for (id, document) in documents {
+        world.put_raw("risks", *id, document.as_str());
     }
 }
 
 #[track_caller]
 fn assert_views_answer(bench: &Bench) {
-    for view in bench.sql("SELECT name FROM sqlite_schema WHERE type = 'view'") {
+    for view in bench.look.names("view") {
         bench.sql(&format!("SELECT * FROM \"{view}\""));
     }
     let shown = usize::try_from(bench.number("SELECT count(*) FROM risks")).unwrap();

@@ -2,33 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
-use rusqlite::types::ValueRef;
-
-/// The rows of a query, of the columns that `column` lets through, parted by `|`, and NULL as `-`.
-#[track_caller]
-pub(super) fn rows(store: &Connection, query: &str, column: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut statement = store.prepare(query).unwrap_or_else(|error| panic!("{query}: {error}"));
-    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
-    let kept: Vec<usize> = (0..names.len()).filter(|position| column(&names[*position])).collect();
-    let mut found = statement.query([]).unwrap();
-    let mut rows = Vec::new();
-    while let Some(row) = found.next().unwrap_or_else(|error| panic!("{query}: {error}")) {
-        let cells: Vec<String> = kept.iter().map(|at| cell(row.get_ref(*at).unwrap())).collect();
-        rows.push(cells.join("|"));
-    }
-    rows
-}
-
-fn cell(value: ValueRef<'_>) -> String {
-    match value {
-        ValueRef::Null => "-".to_owned(),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => number.to_string(),
-        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        ValueRef::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-    }
-}
+use serde_json::Value;
 
 /// The rows of some tables, and how often each is there.
 #[derive(Clone)]
@@ -39,6 +13,15 @@ impl Rows {
     pub(super) fn without(mut self, table: &str) -> Self {
         self.0.remove(table);
         self
+    }
+
+    /// With JSON told as both engines could have kept it.
+    pub(super) fn canonical(self) -> Self {
+        let row = |(row, count): (String, usize)| {
+            (row.split('|').map(canonical).collect::<Vec<_>>().join("|"), count)
+        };
+        let table = |(name, rows): (String, BTreeMap<_, _>)| (name, rows.into_iter().map(row).collect());
+        Self(self.0.into_iter().map(table).collect())
     }
 
     /// Fails with the first rows that only one side has.
@@ -58,4 +41,35 @@ impl Rows {
 fn only_in(these: &BTreeMap<String, usize>, those: &BTreeMap<String, usize>, what: &str) -> String {
     let more = these.iter().filter(|(row, count)| those.get(*row).is_none_or(|other| other < count));
     more.take(5).map(|(row, _)| format!("{what} {}\n", row.chars().take(400).collect::<String>())).collect()
+}
+
+/// A JSON text with its keys in order, without blanks, numbers told by their value; another text as it is.
+pub(super) fn canonical(text: &str) -> String {
+    match serde_json::from_str(text) {
+        Ok(value @ (Value::Array(_) | Value::Object(_))) => by_value(value).to_string(),
+        _ => text.to_owned(),
+    }
+}
+
+fn by_value(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.as_i64().is_none() => {
+            number.as_f64().map_or(Value::Number(number), Value::from)
+        }
+        Value::Array(values) => values.into_iter().map(by_value).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, by_value(value))).collect(),
+        other => other,
+    }
+}
+
+/// Takes the query off every address.
+pub(super) fn unsign(value: &mut Value) {
+    match value {
+        Value::String(text) if text.starts_with("https://") => {
+            text.truncate(text.find('?').unwrap_or(text.len()));
+        }
+        Value::Array(values) => values.iter_mut().for_each(unsign),
+        Value::Object(fields) => fields.values_mut().for_each(unsign),
+        _ => {}
+    }
 }

@@ -1,12 +1,23 @@
 //! The file: whose it is, who may use it, what survives.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::*;
+use chrono::TimeDelta;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::sqlite::{Bench, city, noon};
 use crate::clock::Clock;
 use crate::config::DaemonPlace;
-use crate::store::{DaemonLock, Pulse};
+use crate::element::ElementId;
+use crate::name::ConnectionName;
+use crate::run::Mode;
+use crate::store::{DaemonLock, Place, Pulse, Scope, Store, StoreError};
+
+async fn open(path: impl Into<PathBuf>) -> Result<Store, StoreError> {
+    Store::open(&Place::file(path), noon()).await
+}
 
 #[track_caller]
 fn unusable<T>(opened: Result<T, StoreError>) -> String {
@@ -42,7 +53,7 @@ async fn a_file_is_written_with_a_synced_log() {
 async fn a_newer_schema_is_refused_and_left_alone() {
     let bench = Bench::new().await;
     let path = bench.dir.path().join("store.db");
-    bench.sql().pragma_update(None, "user_version", 99).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let text = unusable(open(&path).await);
     assert!(text.contains("schema version 99, newer than this program's 3"), "{text}");
     assert_eq!(bench.one("PRAGMA user_version"), "99");
@@ -256,4 +267,37 @@ async fn what_root_makes_beside_the_store_belongs_to_the_owner_of_the_folder() {
         let file = bench.dir.path().join(name).metadata().unwrap();
         assert_eq!((file.uid(), file.gid()), (folder.uid(), folder.gid()), "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_hold_nothing_of_what_was_forgotten() {
+    let mut bench = Bench::new().await;
+    for round in 0..8_usize {
+        let row = |id: usize| {
+            // Of all sizes, so that rows move from page to page as they grow and shrink.
+            let text = format!("mark{id:04} ").repeat(1 + (id * 7 + round * 13) % 90);
+            format!(r#"{{"objectId":{id},"name":"mark{id:04}","text":"{text}"}}"#)
+        };
+        let rows: Vec<String> = (1..=400).map(row).collect();
+        bench.sync_rows(&rows.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+    let path = bench.dir.path().join("store.db");
+    let log = path.with_file_name("store.db-wal");
+    let files = || [std::fs::read(&path).unwrap(), std::fs::read(&log).unwrap_or_default()].concat();
+    let has = |bytes: &[u8], id: i64| {
+        let mark = format!("mark{id:04}");
+        bytes.windows(mark.len()).any(|part| part == mark.as_bytes())
+    };
+    assert!(has(&files(), 17));
+    for id in (17..=400).step_by(40) {
+        let scope = Scope::Element(bench.kind.name.clone(), ElementId(id));
+        bench.store.forget(&city(), &scope).await.unwrap();
+    }
+    bench.store.wipe_freed().await.unwrap();
+    let bytes = files();
+    let left: Vec<i64> = (17..=400).step_by(40).filter(|id| has(&bytes, *id)).collect();
+    assert_eq!(left, [] as [i64; 0]);
+    assert!(has(&bytes, 18), "the others are still there");
+    assert_eq!(bench.store.quick_check().await.unwrap(), Vec::<String>::new());
+    bench.sync_rows(&[r#"{"objectId":1,"name":"goes on"}"#]).await;
 }

@@ -3,12 +3,13 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
+use chrono::TimeDelta;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use super::super::Copy;
-use super::*;
+use super::sqlite::{Bench, city, noon};
 use crate::key::{KeyMark, KeySlot, KeyState};
+use crate::store::Copy;
 
 /// The names of the objectives in a file.
 fn names(path: &std::path::Path) -> Vec<String> {
@@ -110,7 +111,7 @@ async fn what_is_no_copy_is_never_replaced() {
     let other = Connection::open(file("other.db")).unwrap();
     other.execute_batch("CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT)").unwrap();
     let backup = file("backup.db");
-    let store = Connection::open(bench.path()).unwrap();
+    let store = Connection::open(bench.dir.path().join("store.db")).unwrap();
     store.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
     for name in ["notes.txt", "other.db", "backup.db"] {
         let before = fs::read(file(name)).unwrap();
@@ -119,7 +120,7 @@ async fn what_is_no_copy_is_never_replaced() {
         assert!(refused.contains("is no copy that clearpoint-sync made"), "{refused}");
         assert_eq!(fs::read(file(name)).unwrap(), before, "{name}");
     }
-    bench.store.publish(&bench.path(), noon()).await.unwrap_err();
+    bench.store.publish(&bench.dir.path().join("store.db"), noon()).await.unwrap_err();
     bench.store.publish(bench.dir.path(), noon()).await.unwrap_err();
     // Whoever opens a pipe waits for its other end, for ever.
     mknodat(CWD, file("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();

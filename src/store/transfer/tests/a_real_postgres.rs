@@ -3,7 +3,7 @@
 use super::super::Onto;
 use super::{Place, Store, all_same, at, copy, file, fresh, list, settings, sums, world};
 use crate::store::StoreError;
-use crate::store::tests::noon;
+use crate::store::tests::sqlite::noon;
 
 #[tokio::test]
 async fn the_list_is_the_schema() {

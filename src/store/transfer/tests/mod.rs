@@ -12,7 +12,7 @@ use super::tables::TABLES;
 use super::{Onto, Store, StoreError, Sum, TableCopy};
 use crate::store::Place;
 use crate::store::postgres::{Host, Settings, tests::server};
-use crate::store::tests::noon;
+use crate::store::tests::sqlite::noon;
 
 /// A store in a fresh database of the shared server.
 async fn fresh() -> (server::Database, Store) {

@@ -6,7 +6,6 @@ mod leases;
 mod pool;
 mod reaching;
 mod several;
-mod smoke;
 mod tls;
 
 use std::time::Duration;

@@ -121,7 +121,7 @@ async fn a_claimed_message_is_nobody_elses_until_the_claim_is_over() {
     let bench = Bench::new().await;
     bench.told("a", Phase::Raised, 30, minute(0)).await;
     bench.over("a", minute(0)).await;
-    let other = open(bench.path()).await.unwrap();
+    let other = bench.another().await;
     assert!(bench.claim(minute(0)).await.is_some());
     // Nor does the resolution overtake it.
     assert_eq!(other.claim_delivery(&target("ops"), CLAIM, minute(0)).await.unwrap(), None);
@@ -186,7 +186,10 @@ async fn that_it_is_over_is_told_to_whoever_was_ever_to_be_told_of_it() {
     bench.told("a", Phase::Raised, 30, minute(0)).await;
     bench.take(minute(0)).await;
     bench.over("a", minute(1)).await;
-    assert_eq!(bench.rows("SELECT target, phase FROM deliveries"), ["ops|raised", "ops|resolved"]);
+    assert_eq!(
+        bench.rows("SELECT target, phase FROM deliveries ORDER BY id"),
+        ["ops|raised", "ops|resolved"]
+    );
     // A later warning with the same identity is another one.
     bench.store.told(&about("a", 9), Phase::Raised, &[], minute(2)).await.unwrap();
     bench.over("a", minute(3)).await;
@@ -240,16 +243,14 @@ async fn a_warning_is_said_and_queued_or_neither() {
     let mut bench = Bench::new().await;
     bench.store.raise(&about("a", 30), minute(0)).await.unwrap();
     let before = bench.digest();
-    bench
-        .sql()
-        .execute_batch(
-            "CREATE TRIGGER full BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'disk full'); END",
-        )
-        .unwrap();
+    bench.script(
+        "CREATE TRIGGER no_room BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'disk no_room'); END",
+        "ALTER TABLE deliveries ADD CONSTRAINT no_room CHECK (FALSE) NOT VALID",
+    );
     let told = bench.store.told(&about("a", 29), Phase::Raised, &[&target("ops")], minute(1)).await;
     assert!(told.is_err());
-    bench.sql().execute_batch("DROP TRIGGER full").unwrap();
-    bench.store = open(bench.path()).await.unwrap();
+    bench.script("DROP TRIGGER no_room", "ALTER TABLE deliveries DROP CONSTRAINT no_room");
+    bench.store = bench.another().await;
     assert_eq!(bench.digest(), before);
     assert_eq!(bench.store.open_warnings().await.unwrap()[0].said, 0);
 }
@@ -267,8 +268,11 @@ async fn pruning_takes_what_was_told_long_ago_and_nothing_that_counts() {
     bench.take(minute(7)).await;
     bench.told("waits", Phase::Raised, 30, minute(8)).await;
     bench.over("waits", minute(9)).await;
-    let left =
-        || bench.rows("SELECT w.subject, d.phase FROM deliveries d JOIN warnings w ON w.id = d.warning");
+    let left = || {
+        bench.rows(
+            "SELECT w.subject, d.phase FROM deliveries d JOIN warnings w ON w.id = d.warning ORDER BY d.id",
+        )
+    };
     bench.store.prune(noon(), minute(100)).await.unwrap();
     assert_eq!(left(), ["open|reminded", "waits|raised", "waits|resolved"]);
     bench.store.prune(minute(100), minute(100)).await.unwrap();

@@ -1,14 +1,6 @@
 //! Views: what they show, how columns are named, and that none is ever lost or moved.
 
-mod a_real_postgres;
-
 use super::*;
-
-impl Bench {
-    fn columns(&self, view: &str) -> Vec<String> {
-        self.rows(&format!("SELECT name FROM pragma_table_info('{view}') ORDER BY cid"))
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_the_catalogue_has_a_view_from_the_start() {
@@ -51,7 +43,7 @@ async fn a_view_keeps_its_columns_in_order_as_fields_come_and_go() {
     assert_eq!(after[..before.len()], before);
     assert_eq!(after[before.len()..], ["apple_2", "mango"]);
     assert_eq!(bench.one("SELECT apple, zebra, apple_2, mango FROM objectives"), "-|-|2|[1]");
-    let reopened = open(bench.dir.path().join("store.db")).await.unwrap();
+    let reopened = bench.another().await;
     reopened.refresh_views().await.unwrap();
     assert_eq!(bench.columns("objectives"), after);
     assert_eq!(bench.one("SELECT column_name FROM fields WHERE field = 'Apple'"), "apple_2");
@@ -72,7 +64,7 @@ async fn odd_keys_are_shown_under_lawful_names() {
     let mut bench = Bench::new().await;
     let document = r#"{"objectId":1,"":"empty","q\"uote":"quote","back\\slash":"back","it's":"apostrophe",
         "a.b[0]":"path","tab\there":"tab","Owner":"upper","owner":"lower","caf\u00e9":"escaped","größe":"plain",
-        "$":"dollar","$.\"x\"":"trick","connection":"theirs","select":"word","é":true,"n":1.50}"#;
+        "$":"dollar","$.\"x\"":"trick","connection":"theirs","select":"word","é":true,"n":1.5}"#;
     bench.sync_rows(&[document]).await;
     let shown: BTreeMap<String, String> = bench
         .rows("SELECT column_name || '=' || field FROM fields")
@@ -135,9 +127,9 @@ async fn a_kind_the_catalogue_does_not_know_gets_a_view_too() {
 async fn no_kind_may_be_named_like_what_the_store_has() {
     let bench = Bench::new().await;
     let known: Vec<String> = kind::catalogue().into_iter().map(|kind| kind.name.to_string()).collect();
-    for name in bench.rows("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')") {
+    for name in reading::names(&bench.store, &["table", "view"]) {
         let text = format!("[kinds.{name}]\npath = \"/x\"");
-        let problems = config::Config::parse(&text, bench.dir.path()).unwrap_err().to_string();
+        let problems = crate::config::Config::parse(&text, bench.dir.path()).unwrap_err().to_string();
         assert!(known.contains(&name) || problems.contains("the store uses itself"), "{name}: {problems}");
     }
 }

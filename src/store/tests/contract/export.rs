@@ -33,7 +33,7 @@ fn shown(cell: &Cell) -> String {
         Cell::Integer(number) => number.to_string(),
         Cell::Real(number) => number.to_string(),
         Cell::Text(text) => text.clone(),
-        Cell::Document(document) => format!("<{document}>"),
+        Cell::Document(document) => format!("<{}>", reading::canonical(document)),
     }
 }
 
@@ -78,7 +78,7 @@ async fn columns_are_those_of_the_view_and_hold_what_it_shows() {
     let mut bench = Bench::new().await;
     bench.sync_rows(&[r#"{"objectId":1,"name":"a","completed":true,"n\"x":1.5,"doc":"theirs"}"#]).await;
     let taken = bench.export(bench.what(), Shape::Columns, false).await;
-    let view = bench.rows("SELECT name FROM pragma_table_info('objectives') ORDER BY cid");
+    let view = bench.columns("objectives");
     assert_eq!(taken.head, view);
     assert_eq!(taken.rows[0].join("|"), bench.one("SELECT * FROM objectives"));
 }
@@ -91,7 +91,7 @@ async fn documents_come_with_what_is_known_of_their_element() {
     assert_eq!(
         taken.rows[0].join("|"),
         "city|objectives|1|a|present|-|-|7|-|-|2026-03-01T12:01:00.000Z|2026-03-01T12:01:00.000Z|-|\
-         <{\"objectId\":1, \"name\":\"a\",\"scorecardId\":7}>|-"
+         <{\"name\":\"a\",\"objectId\":1,\"scorecardId\":7}>|-"
     );
 }
 
@@ -123,7 +123,7 @@ async fn an_export_is_one_state_of_the_store() {
     let mut taken = Taken::default();
     let result = bench.store.export(&order, |piece| {
         if matches!(piece, Piece::Row(_)) && taken.rows.is_empty() {
-            bench.sql().execute("UPDATE elements SET name = 'new' WHERE id > 1", []).unwrap();
+            bench.meddle("UPDATE elements SET name = 'new' WHERE id > 1");
         }
         taken.take(piece);
         Ok(())
@@ -151,17 +151,18 @@ async fn a_taker_that_fails_ends_the_export_with_its_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn values_are_handed_over_measure_by_measure() {
     let bench = Bench::new().await;
-    let sql = bench.sql();
-    let insert =
-        "INSERT INTO measure_values (connection, measure_id, series, period, period_id, value, removed_at)
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let mut expected = Vec::new();
     for id in 1..=50_i64 {
         for (series, period, number) in
             [("Actual", "Feb-26", 2), ("Actual", "Jan-26", 1), ("Target", "Jan-26", 1)]
         {
-            let gone = (id == 3 && series == "Target").then_some("2026-03-01T12:00:00.000Z");
-            sql.execute(insert, ("city", id, series, period, number, 0.5, gone)).unwrap();
+            let is_gone = id == 3 && series == "Target";
+            let gone = if is_gone { "'2026-03-01T12:00:00.000Z'" } else { "NULL" };
+            bench.meddle(&format!(
+                "INSERT INTO measure_values
+                   (connection, measure_id, series, period, period_id, value, removed_at)
+                 VALUES ('city', {id}, '{series}', '{period}', {number}, 0.5, {gone})"
+            ));
         }
         expected
             .extend(["Actual Jan-26", "Actual Feb-26", "Target Jan-26"].map(|point| format!("{id} {point}")));
@@ -180,7 +181,7 @@ async fn values_are_handed_over_measure_by_measure() {
 async fn measure_series_is_exported_as_its_view_stands() {
     let bench = Bench::new().await;
     let taken = bench.export(Exportable::MeasureSeries, Shape::Columns, false).await;
-    assert_eq!(taken.head, bench.rows("SELECT name FROM pragma_table_info('measure_series') ORDER BY cid"));
+    assert_eq!(taken.head, bench.columns("measure_series"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

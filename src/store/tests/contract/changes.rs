@@ -1,7 +1,5 @@
 //! Commits: what they write, what they must not, and what the change log remembers.
 
-use std::sync::{Arc, Mutex};
-
 use super::*;
 
 const ONE: &str =
@@ -21,7 +19,7 @@ async fn a_first_list_is_stored_with_its_columns_and_a_change_row_each() {
     assert_eq!(committed.counts, Counts { inserted: 2, requests: 1, ..Counts::default() });
     assert_eq!(bench.rows(ALL), ["1|a|7|3|2026-02-01T08:00:00Z|present", "2|b|7|-|-|present"]);
     assert_eq!(bench.rows(LOG), ["1|insert|-|-|-|-", "2|insert|-|-|-|-"]);
-    assert_eq!(bench.rows("SELECT doc FROM elements ORDER BY id"), [ONE, TWO]);
+    assert_eq!(bench.rows("SELECT doc FROM elements ORDER BY id"), [ONE, TWO].map(reading::canonical));
     assert_eq!(bench.rows("SELECT id, scorecard_id FROM placements"), ["1|7", "2|7"]);
 }
 
@@ -33,11 +31,7 @@ async fn a_commit_that_changes_nothing_writes_nothing_but_the_run_record() {
     pull.held = Some(held(&[5], false));
     bench.sync(&pull).await;
     let before = bench.digest();
-    let Store::Sqlite(db) = &bench.store else { unreachable!() };
-    let written = Arc::new(Mutex::new(Vec::new()));
-    let seen = Arc::clone(&written);
-    let hook = move |_, _: &str, table: &str, _| seen.lock().unwrap().push(table.to_owned());
-    db.writer.as_ref().unwrap().lock().unwrap().update_hook(Some(hook)).unwrap();
+    let writes = reading::Writes::watch(&bench.store);
 
     let mut pull = bench.pull(&[TWO, ONE_SHUFFLED]);
     pull.verdicts.undecided = vec![in_question(9)];
@@ -46,10 +40,7 @@ async fn a_commit_that_changes_nothing_writes_nothing_but_the_run_record() {
 
     assert_eq!(committed.counts.unchanged, 2);
     assert_eq!(bench.digest(), before);
-    let mut tables = written.lock().unwrap().clone();
-    tables.dedup();
-    // `run_kinds` has no rowid, which the hook does not see.
-    assert_eq!(tables, ["runs"]);
+    assert_eq!(writes.tables(&bench.store), ["runs"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,14 +83,14 @@ async fn a_removed_element_comes_back_in_the_same_row_with_its_history() {
     assert_eq!(bench.sync(&pull).await.counts.removed, 1);
     assert_eq!(
         bench.one("SELECT state, reason, evidence, removed_at, doc FROM elements WHERE id = 1"),
-        format!("removed|absent|GET answered 404|2026-03-01T12:02:00.000Z|{ONE}")
+        format!("removed|absent|GET answered 404|2026-03-01T12:02:00.000Z|{}", reading::canonical(ONE))
     );
 
     let committed = bench.sync_rows(&[ONE, TWO]).await;
     assert_eq!((committed.counts.restored, committed.counts.inserted), (1, 0));
     assert_eq!(
-        bench.one("SELECT rowid, state, reason, removed_at, first_seen_at FROM elements WHERE id = 1"),
-        "1|present|-|-|2026-03-01T12:01:00.000Z"
+        bench.one("SELECT state, reason, removed_at, first_seen_at FROM elements WHERE id = 1"),
+        "present|-|-|2026-03-01T12:01:00.000Z"
     );
     let log = bench.rows("SELECT operation, evidence FROM changes WHERE id = 1 ORDER BY sequence");
     assert_eq!(log, ["insert|-", "remove|GET answered 404", "restore|-"]);
@@ -127,7 +118,7 @@ async fn an_unlisted_element_leaves_the_views_and_may_still_be_removed() {
     let mut pull = bench.pull(&[]);
     pull.verdicts.removals = vec![gone(1)];
     bench.sync(&pull).await;
-    assert_eq!(bench.rows("SELECT operation FROM changes"), ["insert", "unlist", "remove"]);
+    assert_eq!(bench.rows("SELECT operation FROM changes ORDER BY sequence"), ["insert", "unlist", "remove"]);
     assert_eq!(bench.one("SELECT count(*) FROM missing"), "0");
 }
 
@@ -140,7 +131,7 @@ async fn a_commit_that_fails_halfway_leaves_nothing_of_the_kind() {
     let mut pull = bench.pull(&[ONE, TWO, r#"{"objectId":3}"#]);
     pull.snapshot.entries[2].span.offset += 1 << 30;
     let error = bench.try_commit(run, &pull).await.unwrap_err();
-    assert!(error.to_string().starts_with("cannot store the objectives of city in /"), "{error}");
+    assert!(error.to_string().starts_with("cannot store the objectives of city in "), "{error}");
     assert_eq!(bench.digest(), before);
     assert_eq!(bench.rows("SELECT * FROM run_kinds"), kinds);
 }
@@ -181,11 +172,14 @@ async fn two_connections_never_mix() {
     bench.sync_rows(&[ONE]).await;
     bench.connection = ConnectionName::parse("town").unwrap();
     bench.sync_rows(&[&ONE.replace("\"a\"", "\"z\"")]).await;
-    assert_eq!(bench.rows("SELECT connection, id, name FROM objectives"), ["city|1|a", "town|1|z"]);
+    assert_eq!(
+        bench.rows("SELECT connection, id, name FROM objectives ORDER BY 1"),
+        ["city|1|a", "town|1|z"]
+    );
     let mut pull = bench.pull(&[]);
     pull.verdicts.removals = vec![gone(1)];
     bench.sync(&pull).await;
-    assert_eq!(bench.rows("SELECT connection, id, name FROM objectives"), ["city|1|a"]);
+    assert_eq!(bench.rows("SELECT connection, id, name FROM objectives ORDER BY 1"), ["city|1|a"]);
 }
 
 fn held(ids: &[i64], is_released: bool) -> Held {

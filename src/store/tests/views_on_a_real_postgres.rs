@@ -1,10 +1,15 @@
 //! The views on PostgreSQL: the same rows and columns as on SQLite, and what people build on them stands.
 
-use super::*;
+use chrono::TimeDelta;
+use tempfile::TempDir;
+
+use super::sqlite::{Bench, kind, noon};
+use crate::kind::KindName;
+use crate::run::Outcome;
 use crate::store::postgres::tests::a_real_postgres::settings;
 use crate::store::postgres::tests::server::{Database, Postgres};
 use crate::store::sql::Cell;
-use crate::store::{Place, postgres};
+use crate::store::{Place, Store, postgres};
 
 /// One store in each engine, with the same documents.
 struct Both {
@@ -16,7 +21,7 @@ struct Both {
 impl Both {
     async fn new(kind_name: &str) -> Self {
         let database = Postgres::shared().database();
-        let mut postgres = Bench::on(open(&database).await).await;
+        let mut postgres = Bench::at(place(&database), TempDir::new().unwrap(), None).await;
         let mut sqlite = Bench::new().await;
         (postgres.kind, sqlite.kind) = (kind(kind_name), kind(kind_name));
         Self { sqlite, postgres, database }
@@ -229,7 +234,7 @@ async fn a_role_that_may_select_reads_every_view_and_changes_nothing() {
          GRANT SELECT ON ALL TABLES IN SCHEMA clearpoint TO {reader};
          ALTER DEFAULT PRIVILEGES IN SCHEMA clearpoint GRANT SELECT ON TABLES TO {reader}"
     ));
-    both.postgres.kind.name = kind::KindName::new("milestones");
+    both.postgres.kind.name = KindName::new("milestones");
     both.postgres.sync_rows(&[r#"{"id":1,"objectId":1,"due":"2026-04-01"}"#]).await;
     let ask = |sql: &str| both.psql(&format!("SET ROLE {reader}; {sql}"));
     assert_eq!(ask("SELECT id, due FROM milestones"), "1|2026-04-01");
