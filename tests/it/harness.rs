@@ -19,7 +19,7 @@ use crate::program::{Ran, Running};
 use crate::rows::{Rows, unsign};
 
 /// Tables that every run writes, whatever it finds.
-const RUN_RECORDS: [&str; 3] = ["runs", "run_kinds", "run_reads"];
+const RUN_RECORDS: [&str; 4] = ["runs", "run_kinds", "run_reads", "leases"];
 
 /// Columns that tell when, in which run or from which port a row came, and so differ between two ways
 /// to the same state.
@@ -320,7 +320,6 @@ secret_key = {{ file = "next-secret-key" }}
                 "mark_key",
                 "made_views",
                 "sequences",
-                "leases",
             ],
         ]
         .concat();
@@ -341,6 +340,14 @@ secret_key = {{ file = "next-secret-key" }}
             (name, counted)
         });
         Rows(tables.collect())
+    }
+
+    /// What a killed process held is free at once, as after the time that its leases would have stood. A
+    /// lock on a file ends with its process.
+    pub(super) fn end_leases(&self) {
+        if let Look::Database(_) = self.look {
+            self.change("UPDATE leases SET expires_at = '2000-01-01'");
+        }
     }
 
     /// Lets hours go by since all that was run and first missed.
