@@ -1,12 +1,10 @@
 //! The details that single reads bring. What was asked is part of the run record (`run_reads`), so a
 //! stage that was interrupted goes on where it stood.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 
 use super::changes::Writer;
-use super::elements::KEY;
+use super::elements::texts;
 use super::fields::Known;
 use super::sql::{Cell, Fault, Sql, ToCell as _};
 use super::{Store, StoreError, reads};
@@ -88,7 +86,7 @@ fn keep_details(
     reads: &[Read],
 ) -> Result<Vec<ElementId>, Fault> {
     let mut known = Known::load(sql, writer.connection, writer.kind, writer.part, writer.now)?;
-    let before = stored_details(sql, writer, reads)?;
+    let before = texts(sql, writer, "detail", reads.iter().map(|read| read.id))?;
     let mut changed = Vec::new();
     let mut rows = Vec::new();
     for read in reads {
@@ -119,23 +117,6 @@ fn keep_details(
         &rows,
     )?;
     Ok(changed)
-}
-
-/// The stored details of what was read; `None`: its first.
-fn stored_details(
-    sql: &Sql<'_>,
-    writer: &Writer<'_>,
-    reads: &[Read],
-) -> Result<HashMap<ElementId, Option<String>>, Fault> {
-    let rows: Vec<_> = reads.iter().map(|read| writer.key(read.id).to_vec()).collect();
-    let found = sql.query_rows(
-        "SELECT e.id, e.detail FROM rows JOIN elements AS e
-           ON e.kind = rows.kind AND e.connection = rows.connection AND e.id = rows.id",
-        KEY,
-        &rows,
-        |row| Ok((ElementId(row.get(0)?), row.get(1)?)),
-    )?;
-    Ok(found.into_iter().collect())
 }
 
 /// Whether an earlier run read details of this kind, and no element waits for its first read any more:

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::changes::Writer;
-use super::elements::documents;
+use super::elements::texts;
 use super::fields::Known;
 use super::sql::{self, Cell, Fault, Sql, ToCell as _};
 use super::{KindCommit, memory};
@@ -121,12 +121,11 @@ impl<'a> Writing<'a> {
     fn update(&mut self, known: &[Write], counts: &mut Counts) -> Result<(), Fault> {
         let (sql, commit, writer) = (self.sql, self.commit, self.writer);
         let known = known.iter().map(|write| self.read(*write)).collect::<Result<Vec<_>, _>>()?;
-        let ids: Vec<_> = known.iter().map(|listed| listed.entry.id).collect();
-        let before = documents(sql, writer, &ids)?;
+        let before = texts(sql, writer, "doc", known.iter().map(|listed| listed.entry.id))?;
         let mut rows = Vec::with_capacity(known.len());
         for listed in known {
             let id = listed.entry.id;
-            let before = before.get(&id);
+            let before = before.get(&id).and_then(Option::as_ref);
             let before =
                 before.ok_or_else(|| format!("{} {id} is in the plan but not stored", writer.kind))?;
             let fields = tolerate::changed_fields(before, &listed.doc, &commit.kind.volatile);

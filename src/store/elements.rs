@@ -132,16 +132,20 @@ fn stored(row: &Row<'_>) -> Result<Stored, Fault> {
     })
 }
 
-/// The stored documents of a writer's elements, by id; of one that is not stored there is none.
-pub(super) fn documents(
+/// What stands in a column of text, `doc` or `detail`, of a writer's elements; of one that is not stored
+/// there is nothing.
+pub(super) fn texts(
     sql: &Sql<'_>,
     writer: &Writer<'_>,
-    ids: &[ElementId],
-) -> Result<HashMap<ElementId, String>, Fault> {
-    let rows: Vec<_> = ids.iter().map(|id| writer.key(*id).to_vec()).collect();
+    column: &str,
+    ids: impl Iterator<Item = ElementId>,
+) -> Result<HashMap<ElementId, Option<String>>, Fault> {
+    let rows: Vec<_> = ids.map(|id| writer.key(id).to_vec()).collect();
     let found = sql.query_rows(
-        "SELECT e.id, e.doc FROM rows JOIN elements AS e
-           ON e.kind = rows.kind AND e.connection = rows.connection AND e.id = rows.id",
+        &format!(
+            "SELECT e.id, e.{column} FROM rows JOIN elements AS e
+               ON e.kind = rows.kind AND e.connection = rows.connection AND e.id = rows.id"
+        ),
         KEY,
         &rows,
         |row| Ok((ElementId(row.get(0)?), row.get(1)?)),
