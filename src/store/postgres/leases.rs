@@ -3,7 +3,7 @@
 //! token is the newest. Plain SQL, no session state: it works behind poolers, and on whatever speaks the
 //! protocol.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,8 +24,14 @@ const LOCK_MAX: Duration = Duration::from_millis(100);
 const RELEASE_MAX: Duration = Duration::from_secs(2);
 
 /// The leases that this process holds, or held and has not let go of, by connection.
-#[derive(Debug, Default)]
-pub(super) struct Leases(Mutex<HashMap<String, Held>>);
+#[derive(Debug)]
+pub(super) struct Leases {
+    held: Mutex<HashMap<String, Held>>,
+    /// Those that are being taken now.
+    wanted: Mutex<HashSet<String>>,
+    /// Tells this process from all others, on whatever machine.
+    process: String,
+}
 
 #[derive(Debug)]
 struct Held {
@@ -84,14 +90,34 @@ impl Drop for Lease {
     }
 }
 
+impl Default for Leases {
+    fn default() -> Self {
+        Self {
+            held: Mutex::default(),
+            wanted: Mutex::default(),
+            process: format!("{:032x}", fastrand::u128(..)),
+        }
+    }
+}
+
 impl Leases {
     fn all(&self) -> MutexGuard<'_, HashMap<String, Held>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many this process holds.
     pub(super) fn count(&self) -> usize {
         self.all().values().filter(|held| held.lost.borrow().is_none()).count()
+    }
+
+    /// The right to take a lease, unless this process has it or is taking it; gone when it is dropped.
+    fn want<'a>(&'a self, name: &'a str) -> Option<Wanted<'a>> {
+        let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = self.token(name).is_none() && wanted.insert(name.to_owned());
+        drop(wanted);
+        let right = is_first.then(|| Wanted { leases: self, name })?;
+        // Whoever was first may have got it between the two looks.
+        self.token(name).is_none().then_some(right)
     }
 
     fn token(&self, connection: &str) -> Option<i64> {
@@ -109,6 +135,17 @@ impl Leases {
         if let Some(held) = self.all().get(connection).filter(|held| held.token == token) {
             held.lose(to);
         }
+    }
+}
+
+struct Wanted<'a> {
+    leases: &'a Leases,
+    name: &'a str,
+}
+
+impl Drop for Wanted<'_> {
+    fn drop(&mut self) {
+        self.leases.wanted.lock().unwrap_or_else(PoisonError::into_inner).remove(self.name);
     }
 }
 
@@ -136,8 +173,9 @@ impl Postgres {
         let name = connection.as_str();
         let busy = |holder: &str| StoreError::Busy(format!("connection {connection} is in use ({holder})"));
         let doing = format_args!("take the lease of connection {connection}");
+        let _wanted = self.leases.want(name).ok_or_else(|| busy("this process"))?;
         // Looked at first: whoever tries to take a lease keeps its holder waiting for a moment.
-        if let Some(holder) = self.read(doing, |sql| other(sql, name))? {
+        if let Some(holder) = self.read(doing, |sql| self.other(sql, name))? {
             return Err(busy(&holder));
         }
         let asked = Instant::now();
@@ -160,17 +198,19 @@ impl Postgres {
     /// The token of the lease now taken, or who was faster.
     fn insert(&self, sql: &Session, name: &str, holder: &str) -> Result<Result<i64, String>, Fault> {
         let taken = sql.query(
-            "INSERT INTO leases (name, token, holder, expires_at)
-             VALUES (?1, 1, ?2, clock_timestamp() + CAST(?3 AS interval))
+            "INSERT INTO leases (name, token, holder, process, expires_at)
+             VALUES (?1, 1, ?2, ?4, clock_timestamp() + CAST(?3 AS interval))
              ON CONFLICT (name) DO UPDATE
-             SET token = leases.token + 1, holder = excluded.holder, expires_at = excluded.expires_at
+             SET token = leases.token + 1, holder = excluded.holder, process = excluded.process,
+               expires_at = excluded.expires_at
              WHERE leases.holder IS NULL OR leases.expires_at < clock_timestamp()
+               OR leases.process = excluded.process
              RETURNING token",
-            &[name.to_cell(), holder.to_cell(), self.lease_text()],
+            &[name.to_cell(), holder.to_cell(), self.lease_text(), self.leases.process.to_cell()],
         )?;
         Ok(match taken.into_iter().flatten().next() {
             Some(token) => Ok(i64::from_cell(token)?),
-            None => Err(other(sql, name)?.unwrap_or_else(|| "another process".into())),
+            None => Err(self.other(sql, name)?.unwrap_or_else(|| "another process".into())),
         })
     }
 
@@ -215,8 +255,9 @@ impl Postgres {
         if prolonged > 0 {
             return Ok(None);
         }
-        let to =
-            other(sql, name)?.map_or_else(|| "to another process".into(), |holder| format!("to {holder}"));
+        let to = self
+            .other(sql, name)?
+            .map_or_else(|| "to another process".into(), |holder| format!("to {holder}"));
         Ok(Some(LeaseLost { connection: name.to_owned(), to }))
     }
 
@@ -269,6 +310,17 @@ impl Postgres {
         .map(drop)
     }
 
+    /// Who else holds a lease that has not ended.
+    fn other(&self, sql: &Session, name: &str) -> Result<Option<String>, Fault> {
+        let found = sql.query(
+            "SELECT holder FROM leases WHERE name = ?1 AND holder IS NOT NULL AND process <> ?2
+               AND expires_at >= clock_timestamp()",
+            &[name.to_cell(), self.leases.process.to_cell()],
+        )?;
+        let holder = found.into_iter().flatten().next().map(String::from_cell).transpose()?;
+        Ok(holder.map(|holder| holder.chars().filter(|c| !c.is_control()).collect()))
+    }
+
     /// How long a lease lasts.
     pub(in crate::store) fn lease(&self) -> Duration {
         self.settings.lease
@@ -282,16 +334,6 @@ impl Postgres {
     fn lease_text(&self) -> Cell<'static> {
         Cell::Text(format!("{} milliseconds", self.settings.lease.as_millis()).into())
     }
-}
-
-/// Who holds a lease that has not ended.
-fn other(sql: &Session, name: &str) -> Result<Option<String>, Fault> {
-    let found = sql.query(
-        "SELECT holder FROM leases WHERE name = ?1 AND holder IS NOT NULL AND expires_at >= clock_timestamp()",
-        &[name.to_cell()],
-    )?;
-    let holder = found.into_iter().flatten().next().map(String::from_cell).transpose()?;
-    Ok(holder.map(|holder| holder.chars().filter(|c| !c.is_control()).collect()))
 }
 
 /// Whether another transaction kept the lease locked.

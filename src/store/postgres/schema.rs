@@ -318,11 +318,13 @@ CREATE INDEX deliveries_waiting ON deliveries (target, id) WHERE delivered_at IS
 CREATE INDEX deliveries_warning ON deliveries (warning, target);
 
 -- Who works on a connection, until when, by this server's clock. The token grows with each holder: what an
--- earlier one writes is refused. Without a holder it is free.
+-- earlier one writes is refused. Without a holder it is free. What a process could not give back, because the
+-- server was away, it takes again itself.
 CREATE TABLE leases (
     name       text PRIMARY KEY,
     token      bigint NOT NULL,
     holder     text,
+    process    text NOT NULL,
     expires_at timestamptz NOT NULL
 );
 ";

@@ -131,7 +131,7 @@ async fn a_leased_connection_keeps_a_copy_waiting() {
     let (database, store) = fresh().await;
     let lease = |until: &str| {
         database.psql(&format!(
-            "INSERT INTO clearpoint.leases VALUES ('city', 1, 'host a, pid 7', now() + '{until}')
+            "INSERT INTO clearpoint.leases VALUES ('city', 1, 'host a, pid 7', 'a', now() + '{until}')
              ON CONFLICT (name) DO UPDATE SET expires_at = excluded.expires_at"
         ));
     };

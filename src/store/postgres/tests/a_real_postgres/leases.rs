@@ -230,7 +230,9 @@ async fn who_loses_its_lease_is_told_to_stop() {
     let lock = frozen.lock(&city(), "run", noon()).await.unwrap();
     let (_never, cancel) = tokio::sync::watch::channel(false);
     let mut cancel = lock.or_lost(cancel);
-    database.psql("UPDATE leases SET token = 7, holder = 'host b, pid 1', expires_at = 'infinity'");
+    database.psql(
+        "UPDATE leases SET token = 7, holder = 'host b, pid 1', process = 'b', expires_at = 'infinity'",
+    );
     assert!(*cancel.wait_for(|stop| *stop).await.unwrap());
     let told = lock.check().unwrap_err().to_string();
     assert!(told.contains("lost the lease of connection city to host b, pid 1;"), "{told}");
@@ -272,4 +274,20 @@ async fn all_go_by_the_servers_clock() {
     let (before, now, after) = (ask(), clock.now(), ask());
     let now = now.timestamp_millis() as f64 / 1000.0;
     assert!(before - 0.1 < now && now < after + 0.1, "{before} {now} {after}");
+}
+
+/// The lease could not be given back, and would keep its own holder waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_process_could_not_give_back_it_takes_again_at_once_and_no_other_does() {
+    let (database, [ours, other]) = processes::<2>(LONG).await;
+    let lock = ours.lock(&city(), "run", noon()).await.unwrap();
+    let again = ours.lock(&city(), "sync", noon()).await;
+    assert!(matches!(again, Err(StoreError::Busy(text)) if text.contains("this process")));
+    drop(lock);
+    // As if the server had been away when it was dropped.
+    database.psql("UPDATE leases SET holder = 'host a, pid 7', expires_at = 'infinity'");
+    assert!(matches!(other.lock(&city(), "run", noon()).await, Err(StoreError::Busy(_))));
+    let _lock = ours.lock(&city(), "run", noon()).await.unwrap();
+    assert_eq!(tokens(&database), "city|2|t");
+    begin(&ours).await.unwrap();
 }
