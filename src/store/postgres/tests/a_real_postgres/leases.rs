@@ -233,7 +233,8 @@ async fn who_loses_its_lease_is_told_to_stop() {
     database.psql(
         "UPDATE leases SET token = 7, holder = 'host b, pid 1', process = 'b', expires_at = 'infinity'",
     );
-    assert!(*cancel.wait_for(|stop| *stop).await.unwrap());
+    let told = tokio::time::timeout(Duration::from_secs(60), cancel.wait_for(|stop| *stop)).await;
+    assert!(*told.expect("it is told").unwrap());
     let told = lock.check().unwrap_err().to_string();
     assert!(told.contains("lost the lease of connection city to host b, pid 1;"), "{told}");
     assert_eq!((frozen.leases_held(), next.leases_held()), (Some(0), Some(0)));
