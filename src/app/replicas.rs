@@ -54,9 +54,7 @@ impl Engine {
             return Ok(Claim::Served(served));
         }
         let last_full = self.store.last_full_done(name).await?;
-        let is_owed =
-            last_full.is_none_or(|last| connection.schedule_full.next_after(last) <= self.clock.now());
-        let mode = if is_owed { Mode::Full } else { Mode::Incremental };
+        let mode = if self.owes_full(connection, last_full) { Mode::Full } else { Mode::Incremental };
         Ok(Claim::Ours { lock: Some(lock), mode })
     }
 
@@ -67,6 +65,10 @@ impl Engine {
         self.store.lease().and_then(|lease| TimeDelta::from_std(lease / 2).ok()).unwrap_or_default()
     }
 
+    fn owes_full(&self, connection: &Connection, last_full: Option<DateTime<Utc>>) -> bool {
+        last_full.is_none_or(|last| connection.schedule_full.next_after(last) <= self.clock.now())
+    }
+
     async fn served(
         &self,
         connection: &Connection,
@@ -75,7 +77,14 @@ impl Engine {
         let name = &connection.name;
         let Some(run) = self.store.served_since(name, due_at).await? else { return Ok(None) };
         let last_full = self.store.last_full_done(name).await?;
+        // A full run that came due while another kind of run was under way is still to be made.
+        if run.mode == Mode::Incremental && self.owes_full(connection, last_full) {
+            return Ok(None);
+        }
         let (Some(outcome), Some(finished_at)) = (run.outcome, run.finished_at) else { return Ok(None) };
         Ok(Some(Served { mode: run.mode, outcome, started_at: run.started_at, finished_at, last_full }))
     }
 }
+
+#[cfg(test)]
+mod tests;

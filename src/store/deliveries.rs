@@ -91,9 +91,9 @@ impl Store {
                     .prepare_cached(&format!(
                         "UPDATE deliveries SET claimed_until = ?4
                          WHERE id = ?1 AND notice = ?2 AND {WAITS}
-                           AND (claimed_until IS NULL OR claimed_until <= ?3 OR claimed_until > ?4)"
+                           AND (claimed_until IS NULL OR claimed_until <= ?3 OR claimed_until > ?5)"
                     ))?
-                    .execute((delivery.id, &delivery.text, now, now + claim))?;
+                    .execute((delivery.id, &delivery.text, now, now + claim, now + claim * 2))?;
                 if claimed > 0 {
                     return Ok(Some(delivery));
                 }
@@ -323,7 +323,8 @@ pub(super) fn was_queued(sql: &Sql<'_>, warning: i64, target: &TargetName) -> Re
 }
 
 /// What is due first at a target and claimed by nobody. A wait or a claim longer than any that is given
-/// comes from a clock that was set back, and is over.
+/// comes from a clock that was set back, and is over. Twice as long: whoever gave it may have looked at the
+/// time a little later than `now`.
 fn due(
     sql: &Sql<'_>,
     target: &TargetName,
@@ -338,7 +339,7 @@ fn due(
          ORDER BY d.id LIMIT 1"
     ))?;
     let wait_max = TimeDelta::from_std(TARGET_WAIT_MAX).unwrap_or(TimeDelta::MAX);
-    let arguments = (target.as_str(), now, now + wait_max, now + claim);
+    let arguments = (target.as_str(), now, now + wait_max * 2, now + claim * 2);
     let delivery = statement.query_first(arguments, |row| delivery(row, target))?;
     Ok(delivery)
 }

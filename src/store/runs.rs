@@ -128,7 +128,8 @@ impl Store {
     }
 
     /// The last run that ended at or after `due_at`, however it ended: what was due then is served. One that
-    /// was asked to stop on its way serves nothing.
+    /// was asked to stop on its way serves nothing; nor does one that failed before it asked anything, for
+    /// what stands in its way may stand on its machine alone.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -138,7 +139,8 @@ impl Store {
         due_at: DateTime<Utc>,
     ) -> Result<Option<Run>, StoreError> {
         self.read(format_args!("read the last run of {connection}"), |sql| {
-            let condition = "finished_at IS NOT NULL AND (reason IS NULL OR reason <> ?2)";
+            let condition = "finished_at IS NOT NULL AND (reason IS NULL OR reason <> ?2)
+               AND NOT (outcome = 'failed' AND requests = 0)";
             let run = last(sql, condition, connection, Some(STOPPED))?;
             Ok(run.filter(|run| run.finished_at.is_some_and(|at| at >= due_at)))
         })

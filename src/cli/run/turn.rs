@@ -56,14 +56,14 @@ async fn serve_connection(
     match engine.rests(connection).await {
         Ok(None) => {}
         Ok(reason) => return ended_early(Outcome::Refused, reason),
-        Err(error) => return ended_early(Outcome::Failed, Some(error.to_text())),
+        Err(error) => return not_begun(engine, &error),
     }
     let (progress, _unseen) = watch::channel(None);
     let (lock, mode) = match engine.claim(connection, turn.due_at, mode).await {
         Ok(Claim::Ours { lock, mode }) => (lock, mode),
         Ok(Claim::Served(served)) => return Ended::Served(served),
         Ok(Claim::Elsewhere(again_in)) => return Ended::Elsewhere { again_in },
-        Err(error) => return ended_early(Outcome::Failed, Some(error.to_text())),
+        Err(error) => return not_begun(engine, &error),
     };
     let order = Order { mode: Some(mode), asker: Asker::Schedule, lock, cancel, progress };
     match engine.pass(connection, order).await {
@@ -85,6 +85,17 @@ async fn serve_connection(
             Ended::Elsewhere { again_in: engine.again_in() }
         }
         Err(error) => ended_early(Outcome::Failed, Some(error.to_text())),
+    }
+}
+
+/// A run of which the store told nothing. Where a database keeps it, nobody knows whether it was served: it
+/// stays due, and `store_unreachable` says why nothing happens.
+fn not_begun(engine: &Engine, error: &AppError) -> Ended {
+    match error {
+        AppError::Store(StoreError::Failed { .. }) if engine.store.lease().is_some() => {
+            Ended::Elsewhere { again_in: engine.again_in() }
+        }
+        _ => ended_early(Outcome::Failed, Some(error.to_text())),
     }
 }
 

@@ -173,6 +173,7 @@ impl Postgres {
         let name = connection.as_str();
         let busy = |holder: &str| StoreError::Busy(format!("connection {connection} is in use ({holder})"));
         let doing = format_args!("take the lease of connection {connection}");
+        // One of its own may have ended while the machine slept: its work is under way, and writes under it.
         let _wanted = self.leases.want(name).ok_or_else(|| busy("this process"))?;
         // Looked at first: whoever tries to take a lease keeps its holder waiting for a moment.
         if let Some(holder) = self.read(doing, |sql| self.other(sql, name))? {

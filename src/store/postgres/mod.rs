@@ -16,7 +16,7 @@ mod session;
 mod settings;
 mod statement;
 #[cfg(test)]
-pub(in crate::store) mod tests;
+pub(crate) mod tests;
 mod tls;
 mod wait;
 

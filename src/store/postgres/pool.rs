@@ -275,10 +275,14 @@ pub(super) struct Loan<'a> {
 }
 
 impl Loan<'_> {
-    /// Makes the session free for others, if it can still be used.
+    /// Makes the session free for others, if it can still be used and there is not one too many: whoever
+    /// waits would keep that for good.
     pub(super) fn give_back(mut self) {
         let session = self.session.take().filter(|session| !session.is_over());
-        self.db.sessions().idle.extend(session);
+        let mut sessions = self.db.sessions();
+        if sessions.lent + sessions.idle.len() <= self.db.settings.connections_max.max(1) {
+            sessions.idle.extend(session);
+        }
     }
 }
 

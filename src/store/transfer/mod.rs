@@ -169,6 +169,8 @@ impl Work<'_> {
     /// Fills the other store, and compares. May be done again from its beginning.
     fn fill(&mut self, to: &Sql<'_>, onto: Onto) -> Result<Vec<TableCopy>, Fault> {
         self.progress.done = 0;
+        self.reading(place::let_wait)?;
+        place::let_wait(to)?;
         place::clear(self.from, to, onto)?;
         for table in &TABLES {
             self.copy(to, table)?;

@@ -81,6 +81,15 @@ pub(super) fn clear(from: &Sql<'_>, to: &Sql<'_>, onto: Onto) -> Result<(), Faul
     Ok(())
 }
 
+/// While one store is read the other one's transaction waits, longer than a lease where there is much; but
+/// not for ever, for whoever copies may be cut off.
+pub(super) fn let_wait(sql: &Sql<'_>) -> Result<(), Fault> {
+    match sql {
+        Sql::Sqlite(_) => Ok(()),
+        Sql::Postgres(sql) => sql.batch("SET LOCAL idle_in_transaction_session_timeout TO '1h'"),
+    }
+}
+
 /// Refuses to lose what the other store holds.
 fn refuse_loss(from: &Sql<'_>, to: &Sql<'_>, onto: Onto) -> Result<(), Fault> {
     let mut held = Vec::new();
@@ -164,7 +173,8 @@ pub(super) fn number_after(sql: &Sql<'_>, table: &str, last: i64) -> Result<(), 
             Ok(())
         }
         Sql::Postgres(sql) => {
-            sql.batch(&format!("ALTER TABLE {table} ALTER COLUMN id RESTART WITH {}", last + 1))
+            // Of the sequence alone: to alter its table would keep everyone from reading that.
+            sql.batch(&format!("ALTER SEQUENCE {table}_id_seq RESTART WITH {}", last + 1))
         }
     }
 }

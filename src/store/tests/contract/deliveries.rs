@@ -126,6 +126,9 @@ async fn a_claimed_message_is_nobody_elses_until_the_claim_is_over() {
     // Nor does the resolution overtake it.
     assert_eq!(other.claim_delivery(&target("ops"), CLAIM, minute(0)).await.unwrap(), None);
     assert_eq!(other.next_delivery(&target("ops"), minute(0)).await.unwrap(), Some(minute(0) + CLAIM));
+    // Nor does whoever looked at the time before this one, or whose clock is a little behind.
+    let earlier = minute(0) - TimeDelta::milliseconds(3);
+    assert_eq!(other.claim_delivery(&target("ops"), CLAIM, earlier).await.unwrap(), None);
     let late = other.claim_delivery(&target("ops"), CLAIM, minute(1)).await.unwrap().unwrap();
     assert_eq!(brief(&late), "a raised 30");
 }
@@ -154,6 +157,15 @@ async fn a_warning_raised_anew_does_not_overtake_its_earlier_end() {
     bench.told("a", Phase::Raised, 5, minute(2)).await;
     assert_eq!(bench.take(minute(3)).await, [""; 0]);
     assert_eq!(bench.take(minute(60)).await, ["a raised 30", "a resolved 0", "a raised 5"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_holds_against_whoever_looked_at_the_time_before_it() {
+    let bench = Bench::new().await;
+    bench.told("a", Phase::Raised, 30, minute(0)).await;
+    let refused = bench.claim(minute(0)).await.unwrap();
+    bench.store.not_delivered(&refused, "400", Again::Alone(minute(60))).await.unwrap();
+    assert_eq!(bench.claim(minute(0) - TimeDelta::milliseconds(3)).await, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

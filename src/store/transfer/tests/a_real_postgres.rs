@@ -1,7 +1,7 @@
 //! Copies with a real server at one end or both.
 
 use super::super::Onto;
-use super::{Place, Store, all_same, at, copy, file, fresh, list, settings, sums, world};
+use super::{Place, Store, all_same, at, copy, file, fresh, list, server, settings, sums, world};
 use crate::store::StoreError;
 use crate::store::tests::sqlite::noon;
 
@@ -141,4 +141,44 @@ async fn a_leased_connection_keeps_a_copy_waiting() {
     assert!(matches!(&told, StoreError::Busy(text) if text.contains("host a, pid 7")), "{told}");
     lease("-1 minute");
     store.hold(&[], "store copy", &clock).await.unwrap();
+}
+
+/// While one store is read, nothing is heard of in the transaction at the other: no lease is to end that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_takes_longer_to_read_than_a_lease_is_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    world::make(&path, 10).await;
+    let database = server::Postgres::shared().database();
+    let mut settings = settings(&database, "clearpoint");
+    settings.lease = std::time::Duration::from_millis(300);
+    let there = Store::open(&Place::Server(Box::new(settings)), noon()).await.unwrap();
+    let mut told = |progress: crate::store::Progress| {
+        // Neither at its beginning nor at its end.
+        if progress.table == "elements" {
+            std::thread::sleep(std::time::Duration::from_millis(700));
+        }
+    };
+    all_same(file(&path).await.copy_to(&there, Onto::Empty, &mut told).await);
+}
+
+/// Whoever reads the other store goes on, and sees what it held, until the copy is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_are_not_kept_waiting_by_a_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    world::make(&path, 10).await;
+    let (database, there) = fresh().await;
+    let from = file(&path).await;
+    all_same(copy(&from, &there).await);
+    let mut seen = Vec::new();
+    let mut told = |_: crate::store::Progress| {
+        seen.push(database.psql(
+            "SET lock_timeout = '1s'; SET search_path = clearpoint;
+             SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM warnings), (SELECT count(*) FROM deliveries)",
+        ));
+    };
+    all_same(from.copy_to(&there, Onto::Earlier, &mut told).await);
+    seen.dedup();
+    assert_eq!(seen.len(), 1, "{seen:?}");
 }

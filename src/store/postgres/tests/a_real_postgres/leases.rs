@@ -292,3 +292,17 @@ async fn what_a_process_could_not_give_back_it_takes_again_at_once_and_no_other_
     assert_eq!(tokens(&database), "city|2|t");
     begin(&ours).await.unwrap();
 }
+
+/// A machine that slept finds its lease at its end, and its run under way: what looks at the connection beside
+/// that run must not take the run's right to write, nor let it write without one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_takes_no_second_lease_of_a_connection_beside_its_own() {
+    let (database, [slept, next]) = processes(LONG).await;
+    let run = slept.lock(&city(), "run", noon()).await.unwrap();
+    expire(&database);
+    drop(slept.lock_out_replicas(&city(), noon()).await.unwrap());
+    let _taken_over = next.lock(&city(), "run", noon()).await.unwrap();
+    let written = begin(&slept).await;
+    assert!(matches!(written, Err(StoreError::LeaseLost(_))), "{written:?}");
+    assert!(run.check().is_err());
+}

@@ -1,6 +1,7 @@
 //! Sessions and transactions: what a failure, a panic, an end of the server leave behind.
 
 use super::*;
+use crate::store::postgres::pool::Loan;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Barrier;
 
@@ -162,6 +163,19 @@ fn no_more_sessions_are_open_than_were_allowed() {
         threads.into_iter().map(|thread| thread.join().unwrap().unwrap()).max()
     });
     assert_eq!(most.as_deref(), Some("4"));
+}
+
+/// The session that is opened beside a crowd, to prolong a lease, does not stay for the crowd.
+#[test]
+fn a_session_that_was_one_too_many_is_not_kept() {
+    let (_database, db) = fresh();
+    let four: Vec<_> = (0..4).map(|_| db.lend().unwrap()).collect();
+    db.answers().unwrap();
+    let fifth = db.lend_within(Duration::ZERO).map(|_| ());
+    assert!(fifth.is_err(), "five sessions are in use where four were allowed");
+    four.into_iter().for_each(Loan::give_back);
+    db.answers().unwrap();
+    db.lend_within(Duration::ZERO).map(Loan::give_back).unwrap();
 }
 
 #[test]
