@@ -113,7 +113,12 @@ async fn run_sparing<S: Source>(
     let id = job.store.begin_run(&job.connection.name, mode, started_at).await?;
     let mut pass = Pass { all_up_to, ..Pass::new(job, Some(id), mode, started_at) };
     match pass.walk().await {
-        Err(Stop::Store(error)) => Err(error),
+        Err(Stop::Store(error)) => {
+            // Where the store takes nothing at all, the record stays open, as after a kill.
+            let (name, now) = (&job.connection.name, job.clock.now());
+            let _stays_open = job.store.break_run_off(id, name, &error.to_string(), now).await;
+            Err(error)
+        }
         Ok(()) => {
             let mut report = pass.finish(None).await?;
             mapped_user::look(job, &mut report).await?;

@@ -79,6 +79,27 @@ impl Store {
         })
     }
 
+    /// Closes the record of a run that the store itself stopped: what its kinds came to stands.
+    ///
+    /// # Errors
+    /// The store cannot be written.
+    pub async fn break_run_off(
+        &self,
+        run: RunId,
+        connection: &ConnectionName,
+        reason: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        self.write_of(connection, format_args!("end run {run}"), |sql| {
+            sql.execute(
+                "UPDATE runs SET finished_at = ?2, outcome = ?3, reason = ?4
+                 WHERE id = ?1 AND finished_at IS NULL",
+                (run.0, now, Outcome::Failed.as_str(), reason),
+            )?;
+            Ok(())
+        })
+    }
+
     /// The last run of a connection that ended, of `mode` if one is given, with its kinds.
     ///
     /// # Errors

@@ -58,6 +58,7 @@ mod silent;
 #[path = "../../src/notify/tests/sink.rs"]
 mod sink;
 mod stale;
+mod stopped;
 mod store_copy;
 mod terminal;
 mod visibility;

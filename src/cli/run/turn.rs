@@ -21,8 +21,11 @@ pub(super) async fn serve(
     let Some(connection) = engine.connection(&turn.name) else { return Ended::Watched };
     let ended = serve_connection(&engine, connection, &turn, cancel).await;
     let engine = Arc::clone(&current.borrow());
+    // A store that stopped the run has been told of.
+    let is_well = !matches!(ended, Ended::Ran { outcome: Outcome::Failed, .. } | Ended::Elsewhere { .. });
     if let Some(connection) = engine.connection(&turn.name)
         && let Err(error) = engine.show(connection).await
+        && is_well
     {
         let (connection, error) = (&turn.name, error.to_text());
         tracing::warn!(event = "status_unread", %connection, error, "status could not be read");

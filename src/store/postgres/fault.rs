@@ -76,7 +76,8 @@ const VERDICTS: &[(&str, Verdict)] = {
         (
             "28",
             Unusable(
-                "the server refuses this user; check store.postgres.user, and let pg_hba.conf admit it from here",
+                "the server refuses this user; check store.postgres.user, and database, tls and \
+                 client_certificate beside it, and let pg_hba.conf admit them from here",
             ),
         ),
         (

@@ -22,12 +22,8 @@ impl Postgres {
     /// [`StoreError::Unusable`]: the schema is newer than this program, or the role may not make it.
     pub(in crate::store) fn migrate(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
         self.make_schema()?;
-        let mut tries = 1;
-        while let Err(error) = self.write("begin the schema", |sql| sql.batch(MIGRATIONS)) {
-            if tries == TRIES || matches!(error, StoreError::Unusable(_)) {
-                return Err(error);
-            }
-            tries += 1;
+        if self.version()?.is_none() {
+            self.begin_schema()?;
         }
         self.refuse_newer()?;
         for (version, step) in (1_i64..).zip(STEPS) {
@@ -65,6 +61,17 @@ impl Postgres {
         }
     }
 
+    fn begin_schema(&self) -> Result<(), StoreError> {
+        let mut tries = 1;
+        while let Err(error) = self.write("begin the schema", |sql| sql.batch(MIGRATIONS)) {
+            if tries == TRIES || matches!(error, StoreError::Unusable(_)) {
+                return Err(error);
+            }
+            tries += 1;
+        }
+        Ok(())
+    }
+
     fn refuse_newer(&self) -> Result<(), StoreError> {
         match self.version()? {
             Some(version) if version > VERSION => Err(StoreError::Unusable(format!(
@@ -81,8 +88,8 @@ impl Postgres {
         self.read("read the schema's version", |sql| {
             if !exists(
                 sql,
-                "SELECT 1 FROM information_schema.tables WHERE table_schema = ?1
-                 AND table_name = 'migrations'",
+                "SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n
+                   ON n.oid = c.relnamespace WHERE n.nspname = ?1 AND c.relname = 'migrations'",
                 &self.settings.schema,
             )? {
                 return Ok(None);
