@@ -47,7 +47,7 @@ async fn crashes_of_the_server_and_of_the_daemon_lose_and_double_nothing() {
         if kills && let Some(daemon) = daemon.take() {
             kill(daemon.pid);
             daemon.end().await.assert_code(&[-1]);
-            bench.end_leases();
+            bench.look.end_leases();
         }
         if crashes || !kills {
             server.crash();

@@ -342,14 +342,6 @@ secret_key = {{ file = "next-secret-key" }}
         Rows(tables.collect())
     }
 
-    /// What a killed process held is free at once, as after the time that its leases would have stood. A
-    /// lock on a file ends with its process.
-    pub(super) fn end_leases(&self) {
-        if let Look::Database(_) = self.look {
-            self.change("UPDATE leases SET expires_at = '2000-01-01'");
-        }
-    }
-
     /// Lets hours go by since all that was run and first missed.
     pub(super) fn let_hours_pass_since_runs(&self, hours: u32) {
         let earlier = |column| self.look.earlier(column, hours, "hours");

@@ -36,7 +36,7 @@ pub(super) async fn sync_killed(bench: &Bench, requests: u32, random: &mut fastr
     bench.simulator.release();
     let ran = running.end().await;
     ran.assert_code(&[-1, 0]);
-    bench.end_leases();
+    bench.look.end_leases();
     ran.code == -1
 }
 
