@@ -106,3 +106,42 @@ fn not_begun(engine: &Engine, error: &AppError) -> Ended {
 fn ended_early(outcome: Outcome, reason: Option<String>) -> Ended {
     Ended::Ran { outcome, reason, needs_full: false, standing: None }
 }
+
+#[cfg(test)]
+mod tests {
+    mod a_real_postgres {
+        use std::sync::Arc;
+
+        use chrono::{DateTime, Utc};
+        use tokio::sync::watch;
+
+        use crate::app::Engine;
+        use crate::clock::Clock;
+        use crate::config::Config;
+        use crate::daemon::{Ended, Turn, Work};
+        use crate::name::ConnectionName;
+        use crate::run::Mode;
+        use crate::store::postgres::tests::server;
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn a_run_whose_database_is_away_stays_due() {
+            let server = server::Postgres::start();
+            let database = server.database();
+            let text = format!(
+                "{}[connections.city.key]\nname = \"k\"\naccess_key = {{ env = \"A\" }}\nsecret_key = {{ env = \"S\" }}",
+                database.toml()
+            );
+            let dir = tempfile::tempdir().unwrap();
+            let config = Config::parse(&text, &dir.path().join("config.toml")).unwrap();
+            let noon: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
+            let engine = Arc::new(Engine::open(config, Clock::hurried(noon)).await.unwrap());
+            let (_reloads, current) = watch::channel(engine);
+            let (_stop, cancel) = watch::channel(false);
+            server.stop();
+            let name = ConnectionName::parse("city").unwrap();
+            let turn = Turn { name, work: Work::Run(Mode::Full), due_at: noon };
+            let ended = super::super::serve(current, turn, cancel).await;
+            assert!(matches!(ended, Ended::Elsewhere { .. }), "{ended:?}");
+        }
+    }
+}
