@@ -13,7 +13,7 @@ use crate::program::{Running, kill, signal};
 
 const CONNECTIONS: usize = 200;
 /// Seconds; the least that the settings allow.
-const LEASE: u32 = 10;
+const LEASE: u32 = 15;
 /// Seconds between two due times of a connection.
 const EVERY: u32 = 20;
 /// A run that was asked to stop served nothing.
@@ -132,13 +132,12 @@ impl Site {
         while self.sql(&ended) != [connections.len().to_string()] {
             by.says_more(1, &FINISHED).await;
         }
-        // The rest of the margin is for a busy machine.
         self.assert_none(&format!(
             "SELECT connection, min(started_at) FROM runs WHERE outcome = 'ok' AND started_at > '{since}'
              AND connection IN ('{}') GROUP BY connection
              HAVING min(started_at) > timestamptz '{since}' + interval '{} seconds'",
             connections.join("', '"),
-            2 * LEASE + 5
+            2 * LEASE
         ));
     }
 
