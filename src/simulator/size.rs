@@ -10,6 +10,7 @@ pub struct Size {
     pub(super) counts: BTreeMap<String, usize>,
     pub(super) richness: Richness,
     pub(super) periods: u32,
+    pub(super) forecast_every: i64,
 }
 
 impl Size {
@@ -37,6 +38,7 @@ impl Size {
             counts: counts.map(|(kind, n)| (kind.to_owned(), n)).into(),
             richness: Richness::Small,
             periods: 6,
+            forecast_every: 5,
         }
     }
 
@@ -50,6 +52,13 @@ impl Size {
     #[must_use]
     pub fn with(mut self, kind: &str, count: usize) -> Self {
         self.counts.insert(kind.to_owned(), count);
+        self
+    }
+
+    /// Gives every measure a forecast beside its other series, not only every fifth.
+    #[must_use]
+    pub fn with_forecasts(mut self) -> Self {
+        self.forecast_every = 1;
         self
     }
 

@@ -24,12 +24,14 @@ pub enum Point {
 #[derive(Debug, Clone)]
 pub(super) struct Values {
     periods: u32,
+    /// One measure in so many has a forecast.
+    forecast_every: i64,
     written: BTreeMap<(i64, String, i64), Point>,
 }
 
 impl Values {
-    pub(super) fn new(periods: u32) -> Self {
-        Self { periods, written: BTreeMap::new() }
+    pub(super) fn new(periods: u32, forecast_every: i64) -> Self {
+        Self { periods, forecast_every, written: BTreeMap::new() }
     }
 }
 
@@ -57,10 +59,11 @@ impl World {
             .collect()
     }
 
-    /// The series of a measure: `Actual` and `Target`, and a `Forecast` for every fifth.
+    /// The series of a measure: `Actual` and `Target`, and a `Forecast` for every fifth (see
+    /// [`Size::with_forecasts`](super::Size::with_forecasts)).
     #[must_use]
     pub fn series(&self, measure: i64) -> Vec<&'static str> {
-        match measure.rem_euclid(5) {
+        match measure.rem_euclid(self.values.forecast_every) {
             0 => vec!["Actual", "Target", "Forecast"],
             _ => vec!["Actual", "Target"],
         }

@@ -79,7 +79,7 @@ impl World {
             richness: size.richness,
             shelves: BTreeMap::new(),
             people: People::default(),
-            values: Values::new(size.periods),
+            values: Values::new(size.periods, size.forecast_every),
             listings: BTreeMap::new(),
         };
         let mut random = fastrand::Rng::with_seed(seed);
