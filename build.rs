@@ -1,5 +1,5 @@
-//! Tells the compiler which commit is built, for `src/version.rs`. Runs `git` alone, and again only when
-//! the commit changes; whether files differ from it is not asked.
+//! Tells the compiler which commit is built, for `src/version.rs`, and the linker how small it may write the
+//! program. Asks `git` anew only when the commit changes; whether files differ from it is not asked.
 //!
 //! Where there is no repository (a container build, a tarball), `CLEARPOINT_SYNC_COMMIT` says it as
 //! `git show -s --format='%h %cs'` does: `1a2b3c4 2026-11-23`. With neither, the version stands alone.
@@ -27,6 +27,20 @@ fn main() {
         (hash, date) => format!("{version} ({hash} {date})"),
     };
     println!("cargo::rustc-env=BUILD_VERSION={version}");
+    if knows_packed_relocations() {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
+    }
+}
+
+/// Whether the C library that the program will run with, or that is linked in, reads relocations packed,
+/// which take a megabyte less: glibc from 2.36 on. An older one would not start the program.
+fn knows_packed_relocations() -> bool {
+    let is_for_here = env::var("HOST") == env::var("TARGET");
+    let version = output(Command::new("getconf").arg("GNU_LIBC_VERSION")).filter(|_| is_for_here);
+    version.is_some_and(|version| {
+        let numbers = version.trim_start_matches("glibc ").split('.').map(|number| number.parse().ok());
+        numbers.collect::<Option<Vec<u32>>>() >= Some(vec![2, 36])
+    })
 }
 
 /// The short hash and date of the commit that is checked out; `None` where this is not its repository.
@@ -48,7 +62,12 @@ fn commit_of_repository() -> Option<String> {
 }
 
 fn git(arguments: &[&str]) -> Option<String> {
-    let output = Command::new("git").args(arguments).output().ok()?;
+    output(Command::new("git").args(arguments))
+}
+
+/// What a command that succeeds prints.
+fn output(command: &mut Command) -> Option<String> {
+    let output = command.output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.trim().to_owned())
 }

@@ -15,7 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal as _, Write as _};
 
 use tracing::{Event, Level, Metadata, Subscriber, span};
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
@@ -95,13 +95,17 @@ pub fn told_journal(text: &str, exit: u8) -> bool {
 
 fn heard(filter: &str, lines: Lines) -> Result<impl Subscriber + Send + Sync, TelemetryError> {
     let filter = if filter.is_empty() { FILTER } else { filter };
-    let wrong = || TelemetryError::Filter { filter: filter.to_owned() };
-    // A lone word that is no level would be a module's name: `wran` would silence everything else.
-    if filter.split(',').any(|part| !part.contains('=') && part.trim().parse::<LevelFilter>().is_err()) {
-        return Err(wrong());
-    }
-    let asked = EnvFilter::try_new(filter).map_err(|_| wrong())?;
+    let parts = filter.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let asked: Option<Targets> = parts.map(directive).collect();
+    let asked = asked.ok_or_else(|| TelemetryError::Filter { filter: filter.to_owned() })?;
     Ok(Registry::default().with(lines.with_filter(asked.and(filter_fn(may_be_heard)))))
+}
+
+/// A module and its level. A lone level is that of all modules; a lone word that is none would be a
+/// module's name, and is nothing: `wran` would silence everything else.
+fn directive(part: &str) -> Option<(&str, LevelFilter)> {
+    let (module, level) = part.split_once('=').unwrap_or(("", part));
+    Some((module, level.parse().ok()?))
 }
 
 /// Libraries at INFO and below may tell headers, bodies and addresses; only this program's own lines

@@ -147,6 +147,17 @@ fn a_line_that_no_journal_takes_goes_to_stderr() {
 }
 
 #[test]
+fn a_modules_own_level_counts_before_that_of_all() {
+    let lines = logged(Look::Journal, "warn, clearpoint_sync::telemetry=debug,", || {
+        tracing::trace!("too low");
+        tracing::debug!("near");
+        tracing::info!(target: "clearpoint_sync::pull", "elsewhere");
+        tracing::warn!(target: "clearpoint_sync::pull", "loud");
+    });
+    assert_eq!(lines, "<7>DEBUG near\n<4>WARN loud\n");
+}
+
+#[test]
 fn a_wrong_filter_is_refused() {
     for filter in ["loud=x", "wran", "info,clearpoint_sync"] {
         let error = subscriber(Look::Json, filter, Clock::System, |_| ()).err().unwrap();
