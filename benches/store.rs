@@ -24,7 +24,6 @@ use clearpoint_sync::store::postgres::{Host, Settings};
 use clearpoint_sync::store::{KindCommit, Place, Store};
 use clearpoint_sync::tolerate;
 use futures_util::SinkExt as _;
-use serde_json::value::RawValue;
 
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
@@ -51,8 +50,7 @@ impl Pull {
         let mut spool = Spool::new(&Budget::new(8 << 30), folder);
         let (mut entries, mut placements, mut bytes) = (Vec::new(), Vec::new(), 0);
         for document in world.visible(KIND, World::USER, &Switches::default()).into_values() {
-            let raw: Box<RawValue> = serde_json::from_str(&document).unwrap();
-            let row = tolerate::row(&raw, &kind, &kind.id_fields[0]).unwrap();
+            let row = tolerate::row(&document, &kind, &kind.id_fields[0]).unwrap();
             let span = spool.append(row.document.as_bytes()).unwrap();
             bytes += u64::from(span.length);
             entries.push(Entry { id: row.id, fingerprint: row.fingerprint, span });

@@ -17,6 +17,8 @@ impl fmt::Display for ElementId {
 }
 
 /// 128-bit canonical hash of an element's document. Equal fingerprints mean nothing to write.
+// Aligned like its neighbours: a pull holds one an element, and a `u128` would leave a gap beside it.
+#[repr(C, packed(8))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint(pub u128);
 
@@ -31,6 +33,13 @@ impl Fingerprint {
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(u128::from_be_bytes(bytes))
+    }
+}
+
+impl fmt::LowerHex for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(hash) = *self;
+        fmt::LowerHex::fmt(&hash, f)
     }
 }
 

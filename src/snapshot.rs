@@ -3,6 +3,8 @@
 use crate::element::{ElementId, Fingerprint};
 
 /// Where a document's text stands in the spool of its pull.
+// Without the gap behind `length`: a pull holds one an element.
+#[repr(C, packed(4))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// First byte.

@@ -240,8 +240,8 @@ fn nanos(fraction: &str) -> Option<u32> {
     if fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let digits = fraction.get(..9).unwrap_or(fraction);
-    format!("{digits:0<9}").parse().ok()
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(9);
+    Some(digits.fold(0, |nanos, digit| nanos * 10 + u32::from(digit - b'0')))
 }
 
 /// Decimal digits without sign, between `least` and `most` of them.

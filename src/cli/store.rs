@@ -48,7 +48,7 @@ struct Row {
 
 impl From<&TableCopy> for Row {
     fn from(copy: &TableCopy) -> Self {
-        let hex = |fingerprint: Fingerprint| format!("{:032x}", fingerprint.0);
+        let hex = |fingerprint: Fingerprint| format!("{fingerprint:032x}");
         Self {
             table: copy.table,
             rows: copy.here.rows,

@@ -2,6 +2,7 @@
 //! Objects by an order-free combination of (key, value) hashes, arrays in order, strings unescaped,
 //! numbers as (digits, exponent), never expanded. Pure.
 
+mod grammar;
 mod number;
 mod text;
 mod walk;
@@ -9,9 +10,10 @@ mod walk;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use grammar::Reader;
 pub use number::Number;
 pub use text::{hex4, unescape};
-pub use walk::{DEPTH_MAX, Fault, Look, Member, Reading, read};
+pub use walk::{DEPTH_MAX, Fault, Look, Member, Reading, Seen, read, walk};
 
 use crate::element::Fingerprint;
 

@@ -20,6 +20,25 @@ fn different(one: &str, other: &str) {
 }
 
 #[test]
+fn fingerprints_are_those_that_stores_keep() {
+    // Another value for any of them, and every store writes all its documents anew.
+    let long = format!(r#"{{"html":"{}"}}"#, r#"<p class=\"x\">é \u00e9 \ud83d\ude00</p>\n"#.repeat(40));
+    for (document, expected) in [
+        ("{}", 0x78a549a547f94b0cd4f7a77e1d1ba0c5_u128),
+        (r#"{"objectId":1,"name":"é\n","x":[true,false,null,[],{}]}"#, 0x4c9d838c7dd14e55f3043d15f4806316),
+        (
+            r#"{"n":[0,-0,1.50,-2e3,100,0.001,1e-400,9223372036854775807,12345678901234567890123]}"#,
+            0xce8ef239dfd46286341a654df43381db,
+        ),
+        (r#"{"b":{"y":1,"x":2},"a":"","":"\u0000","a":"last"}"#, 0xad439c6903ac2e01c29b3ee4951bee5d),
+        (&long, 0xdbde8eff5f2231c20e2dc341076e83f8),
+        ("not JSON", 0x2cec1fa910c87a101459460e12620339),
+    ] {
+        assert_eq!(format!("{:032x}", of(document)), format!("{expected:032x}"), "{document}");
+    }
+}
+
+#[test]
 fn what_jsonb_would_not_tell_apart_is_the_same() {
     same(r#"{"a":1,"b":[true,null]}"#, r#" { "b" : [ true , null ] , "a" : 1.0 } "#);
     same(r#"{"a":"\u00e9\/"}"#, r#"{"\u0061":"é/"}"#);

@@ -9,53 +9,49 @@ const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
 /// The text of a JSON string, given without its quotes. A lone surrogate reads as U+FFFD.
 #[must_use]
-pub fn unescape(raw: &str) -> Cow<'_, str> {
+pub fn unescape(mut raw: &str) -> Cow<'_, str> {
     if memchr(b'\\', raw.as_bytes()).is_none() {
         return Cow::Borrowed(raw);
     }
     let mut text = String::with_capacity(raw.len());
-    unescape_into(raw, &mut text);
+    while let Some(at) = memchr(b'\\', raw.as_bytes()) {
+        text.push_str(&raw[..at]);
+        raw = &raw[at + 1..];
+        // The grammar knows no other escapes.
+        let (character, length) = escaped(raw).unwrap_or((REPLACEMENT, 0));
+        text.push(character);
+        raw = &raw[length..];
+    }
+    text.push_str(raw);
     Cow::Owned(text)
 }
 
-/// As [`unescape`], appended to `text`.
-pub(super) fn unescape_into(mut raw: &str, text: &mut String) {
-    while let Some(at) = memchr(b'\\', raw.as_bytes()) {
-        text.push_str(&raw[..at]);
-        let escape = &raw[at + 1..];
-        let (character, length) = match escape.as_bytes().first() {
-            Some(b'u') => unit(escape),
-            Some(b'n') => ('\n', 1),
-            Some(b't') => ('\t', 1),
-            Some(b'r') => ('\r', 1),
-            Some(b'b') => ('\u{8}', 1),
-            Some(b'f') => ('\u{c}', 1),
-            Some(b'"') => ('"', 1),
-            Some(b'\\') => ('\\', 1),
-            Some(b'/') => ('/', 1),
-            // The grammar knows no other escape.
-            _ => (REPLACEMENT, 0),
-        };
-        text.push(character);
-        raw = &escape[length..];
-    }
-    text.push_str(raw);
+/// The character that an escape stands for, given from behind its backslash, and how many bytes it took.
+/// `None` for what the grammar does not know.
+pub(super) fn escaped(escape: &str) -> Option<(char, usize)> {
+    Some(match escape.as_bytes().first()? {
+        b'u' => return unit(escape),
+        b'n' => ('\n', 1),
+        b't' => ('\t', 1),
+        b'r' => ('\r', 1),
+        b'b' => ('\u{8}', 1),
+        b'f' => ('\u{c}', 1),
+        b'"' => ('"', 1),
+        b'\\' => ('\\', 1),
+        b'/' => ('/', 1),
+        _ => return None,
+    })
 }
 
 /// The character of `uXXXX`, or of two of them that make a pair, and how many bytes it took.
-fn unit(escape: &str) -> (char, usize) {
-    let Some(first) = hex4(escape.as_bytes().get(1..5)) else {
-        return (REPLACEMENT, 1);
-    };
+fn unit(escape: &str) -> Option<(char, usize)> {
+    let first = hex4(escape.as_bytes().get(1..5))?;
     if let Some(character) = char::from_u32(u32::from(first)) {
-        return (character, 5);
+        return Some((character, 5));
     }
-    let second = escape
-        .get(5..)
-        .filter(|rest| rest.starts_with("\\u"))
-        .and_then(|rest| hex4(rest.as_bytes().get(2..6)));
+    let second = escape.as_bytes()[5..].strip_prefix(b"\\u").and_then(|rest| hex4(rest.get(..4)));
     let pair = second.and_then(|second| char::decode_utf16([first, second]).next()?.ok());
-    pair.map_or((REPLACEMENT, 5), |character| (character, 11))
+    Some(pair.map_or((REPLACEMENT, 5), |character| (character, 11)))
 }
 
 /// Four hexadecimal digits.

@@ -146,8 +146,8 @@ fn known(name: &str) -> Kind {
 /// How many rows of a list carry this address.
 fn with_address(text: &str, kind: &Kind, address: &str) -> usize {
     let tolerate::Body::List(list) = tolerate::body(text, &kind.list_name, None) else { return 0 };
-    let has_address = |row: &&&serde_json::value::RawValue| {
-        let row = serde_json::from_str::<serde_json::Value>(row.get()).unwrap_or_default();
+    let has_address = |row: &&&str| {
+        let row = serde_json::from_str::<serde_json::Value>(row).unwrap_or_default();
         row.get("email")
             .and_then(|email| email.as_str())
             .is_some_and(|email| email.eq_ignore_ascii_case(address))

@@ -3,8 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::value::RawValue;
-
 use super::outline::outline;
 use crate::kind::Kind;
 use crate::pull::RawAnswer;
@@ -120,17 +118,17 @@ impl Rows {
         let id_field = tolerate::choose_id_field(&list.rows, &kind.id_fields);
         let field = id_field.as_deref().unwrap_or_default();
         let mut kept = 0;
-        let row = |raw: &&RawValue| {
-            kept += raw.get().len();
-            let read = tolerate::row(raw, kind, field).ok();
-            let columns = || tolerate::columns(raw.get());
+        let row = |text: &&str| {
+            kept += text.len();
+            let read = tolerate::row(text, kind, field).ok();
+            let columns = || tolerate::columns(text);
             Row {
                 id: read.as_ref().map(|row| row.id.0),
                 stamp: match &read {
                     Some(row) => row.last_edited.as_ref().map(|stamp| stamp.clone().into_owned()),
                     None => columns().last_edited,
                 },
-                document: (kept <= KEPT_BYTES_MAX).then(|| raw.get().to_owned()),
+                document: (kept <= KEPT_BYTES_MAX).then(|| (*text).to_owned()),
             }
         };
         Self {

@@ -56,8 +56,8 @@ impl Probe<'_> {
                 Ok(answer) => match readable(&answer).then(|| tolerate::single(&answer.text, kind)).flatten()
                 {
                     Some(single) => {
-                        comparison.add(document, single.get());
-                        let is_bare = single.get().len() == answer.text.trim().len();
+                        comparison.add(document, single);
+                        let is_bare = single.len() == answer.text.trim().len();
                         shape.get_or_insert(if is_bare {
                             "the document itself"
                         } else {

@@ -184,7 +184,7 @@ impl Probe<'_> {
 fn id_fields(text: &str, list_name: &str) -> Vec<String> {
     let Body::List(list) = tolerate::body(text, list_name, None) else { return Vec::new() };
     let names: BTreeSet<String> =
-        list.rows.iter().flat_map(|row| tolerate::fields(row.get())).map(|(field, _)| field).collect();
+        list.rows.iter().flat_map(|row| tolerate::fields(row)).map(|(field, _)| field).collect();
     let stems = [list_name.strip_suffix("ies").map(|stem| format!("{stem}y"))];
     let stems = stems.into_iter().flatten();
     let plain = ["es", "s", ""].iter().filter_map(|ending| list_name.strip_suffix(ending)).map(str::to_owned);

@@ -7,28 +7,26 @@ use std::path::Path;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use crate::element::{ElementId, Fingerprint};
 use crate::fingerprint;
 use crate::kind::Kind;
+use crate::pull::firsts::{Firsts, Listed};
 use crate::pull::query::{Rows, Use};
 use crate::pull::stamps::{Newest, Stamps};
 use crate::snapshot::{Entry, Rejected};
 use crate::spool::{Budget, Spool};
 use crate::stamp::StampFormat;
-use crate::tolerate::{self, List};
+use crate::tolerate::{self, List, Row};
 
 /// Rejected rows kept of one pull.
 const REJECTED_MAX: usize = 100;
 
-/// One row as listed; there are several of an element that was listed more than once.
+/// A row of an element that was listed before.
 #[derive(Debug, Clone, Copy)]
-struct Candidate {
-    entry: Entry,
+struct Rival {
+    listed: Listed,
     scorecard_id: Option<i64>,
-    /// The page that listed it; 0 where it was asked for again.
-    page: u32,
 }
 
 /// The rows that one pull has brought so far.
@@ -37,8 +35,12 @@ pub(super) struct Gather<'a> {
     kind: &'a Kind,
     id_field: String,
     spool: Spool,
-    seen: HashSet<ElementId>,
-    candidates: Vec<Candidate>,
+    /// The first row of each element.
+    firsts: Firsts,
+    /// Where the first rows were placed.
+    placements: Vec<(ElementId, i64)>,
+    /// All other rows: of what is placed in several scorecards, or was listed twice.
+    rivals: Vec<Rival>,
     stamps: Stamps,
     rejected: BTreeSet<Rejected>,
     digests_rejected: HashSet<Fingerprint>,
@@ -68,7 +70,9 @@ pub(super) struct Gathered {
 /// The rows of one page, read but not yet taken.
 #[derive(Debug)]
 pub(super) struct PageRows<'p> {
-    rows: Vec<Result<tolerate::Row<'p>, Rejected>>,
+    rows: Vec<Result<Row<'p>, Rejected>>,
+    /// The elements that no page before has listed.
+    fresh: BTreeSet<ElementId>,
     /// What the end's proof wants to know of them.
     pub(super) facts: Rows,
 }
@@ -86,8 +90,9 @@ impl<'a> Gather<'a> {
             kind,
             id_field,
             spool: Spool::new(budget, spool_dir),
-            seen: HashSet::new(),
-            candidates: Vec::new(),
+            firsts: Firsts::default(),
+            placements: Vec::new(),
+            rivals: Vec::new(),
             stamps: Stamps::new(server_now),
             rejected: BTreeSet::new(),
             digests_rejected: HashSet::new(),
@@ -108,17 +113,18 @@ impl<'a> Gather<'a> {
             }
             rows.push(row);
         }
-        let fresh_ids = ids.iter().filter(|id| !self.seen.contains(id)).count();
+        let signature = signature(&ids, &digests);
+        ids.retain(|id| !self.has(*id));
         let is_fresh = |digest: &&Fingerprint| !self.digests_rejected.contains(digest);
-        let fresh = fresh_ids + digests.iter().filter(is_fresh).count();
+        let fresh = ids.len() + digests.iter().filter(is_fresh).count();
         let facts = Rows {
             received: u32::try_from(rows.len()).unwrap_or(u32::MAX),
             fresh: u32::try_from(fresh).unwrap_or(u32::MAX),
-            signature: signature(&ids, &digests),
+            signature,
             total: list.total,
             page_count: list.page_count,
         };
-        PageRows { rows, facts }
+        PageRows { rows, fresh: ids, facts }
     }
 
     /// Takes a page's rows.
@@ -127,19 +133,20 @@ impl<'a> Gather<'a> {
     /// The spool cannot be written.
     pub(super) fn take(&mut self, page: u32, rows: PageRows<'_>, usage: Use) -> io::Result<()> {
         let page = if usage == Use::Page { page } else { 0 };
-        for row in rows.rows {
+        let PageRows { rows, mut fresh, facts: _ } = rows;
+        for row in rows {
             match row {
-                Ok(row) => self.take_row(page, &row)?,
+                Ok(row) => self.take_row(page, &row, fresh.remove(&row.id))?,
                 Err(rejected) => self.reject(rejected),
             }
         }
         Ok(())
     }
 
-    /// Ids gathered so far.
+    /// Whether an element was gathered.
     #[must_use]
-    pub(super) fn seen(&self) -> &HashSet<ElementId> {
-        &self.seen
+    pub(super) fn has(&self, id: ElementId) -> bool {
+        self.firsts.has(id)
     }
 
     /// Brings what was gathered into its final shape. `format` is the one remembered, for when this
@@ -150,26 +157,40 @@ impl<'a> Gather<'a> {
     pub(super) fn finish(mut self, format: Option<StampFormat>) -> io::Result<Gathered> {
         let newest = self.stamps.newest(format);
         let format = newest.as_ref().map(|newest| newest.format);
-        self.candidates
-            .sort_unstable_by_key(|candidate| (candidate.entry.id, candidate.scorecard_id, candidate.page));
-        let mut entries = Vec::with_capacity(self.seen.len());
-        let mut placements = Vec::new();
-        let mut pairs = 0;
+        let mut firsts = self.firsts.into_sorted();
+        self.placements.sort_unstable();
+        let mut pairs = firsts.len() as u64;
         let mut has_duplicates = false;
-        for rivals in self.candidates.chunk_by(|a, b| a.entry.id == b.entry.id) {
-            entries.push(winner(&self.spool, rivals, format)?);
+        let mut further = Vec::new();
+        self.rivals.sort_unstable_by_key(|rival| rival.listed.id);
+        for rivals in self.rivals.chunk_by(|a, b| a.listed.id == b.listed.id) {
+            let id = rivals[0].listed.id;
+            let first = firsts.binary_search_by_key(&id, |first| first.id).expect("a rival has a first row");
+            let placed = self.placements.binary_search_by_key(&id, |(id, _)| *id);
+            let scorecard_id = placed.ok().map(|at| self.placements[at].1);
+            let first = &mut firsts[first];
+            let mut rivals = [rivals, &[Rival { listed: *first, scorecard_id }]].concat();
+            rivals.sort_unstable_by_key(|rival| rival.scorecard_id);
             for placed in rivals.chunk_by(|a, b| a.scorecard_id == b.scorecard_id) {
                 has_duplicates |= came_on_two_pages(placed);
                 pairs += 1;
-                placements.extend(placed[0].scorecard_id.map(|to| (placed[0].entry.id, to)));
+                further.extend(placed[0].scorecard_id.map(|to| (id, to)));
             }
+            pairs -= 1;
+            *first = winner(&self.spool, &rivals, format)?;
         }
+        if !further.is_empty() {
+            self.placements.append(&mut further);
+            self.placements.sort_unstable();
+            self.placements.dedup();
+        }
+        let entries: Vec<Entry> = firsts.into_iter().map(Listed::entry).collect();
         let rejected_count = self.digests_rejected.len() as u64;
         Ok(Gathered {
             distinct: entries.len() as u64 + rejected_count,
             pairs: pairs + rejected_count,
             entries,
-            placements,
+            placements: self.placements,
             spool: self.spool,
             rejected: self.rejected.into_iter().collect(),
             has_duplicates,
@@ -177,17 +198,19 @@ impl<'a> Gather<'a> {
         })
     }
 
-    fn take_row(&mut self, page: u32, row: &tolerate::Row<'_>) -> io::Result<()> {
+    fn take_row(&mut self, page: u32, row: &Row<'_>, is_first: bool) -> io::Result<()> {
         if let Some(stamp) = &row.last_edited {
             self.stamps.see(stamp);
         }
         let span = self.spool.append(row.document.as_bytes())?;
-        self.seen.insert(row.id);
-        self.candidates.push(Candidate {
-            entry: Entry { id: row.id, fingerprint: row.fingerprint, span },
-            scorecard_id: row.scorecard_id,
-            page,
-        });
+        let Row { id, fingerprint, scorecard_id, .. } = *row;
+        let listed = Listed { id, fingerprint, span, page };
+        if is_first {
+            self.firsts.push(listed);
+            self.placements.extend(scorecard_id.map(|to| (id, to)));
+        } else {
+            self.rivals.push(Rival { listed, scorecard_id });
+        }
         Ok(())
     }
 
@@ -206,9 +229,9 @@ impl<'a> Gather<'a> {
 /// the first candidate that stands in every row and is distinct, else (odd rows, links) the one that
 /// tells the most rows apart, if that is more than half of them.
 #[must_use]
-pub(super) fn settle_id_field(rows: &[&RawValue], kind: &Kind, remembered: Option<&str>) -> Option<String> {
+pub(super) fn settle_id_field(rows: &[&str], kind: &Kind, remembered: Option<&str>) -> Option<String> {
     let distinct = |field: &str| {
-        let ids = rows.iter().filter_map(|raw| tolerate::row(raw, kind, field).ok());
+        let ids = rows.iter().filter_map(|row| tolerate::row(row, kind, field).ok());
         ids.map(|row| row.id).collect::<HashSet<_>>().len()
     };
     if let Some(field) = remembered
@@ -233,22 +256,19 @@ fn signature(ids: &BTreeSet<ElementId>, digests: &BTreeSet<Fingerprint>) -> Fing
 }
 
 /// Rows of one element and scorecard: twice on one page is the server's way, on two pages a shift.
-fn came_on_two_pages(placed: &[Candidate]) -> bool {
-    let mut pages = placed.iter().map(|candidate| candidate.page).filter(|page| *page > 0);
+fn came_on_two_pages(placed: &[Rival]) -> bool {
+    let mut pages = placed.iter().map(|rival| rival.listed.page).filter(|page| *page > 0);
     let first = pages.next();
     pages.any(|page| Some(page) != first)
 }
 
 /// Of several rows of one element the later `lastEdited`, then the least canonical bytes.
-fn winner(spool: &Spool, rivals: &[Candidate], format: Option<StampFormat>) -> io::Result<Entry> {
-    if let [only] = rivals {
-        return Ok(only.entry);
-    }
-    let mut best: Option<(Rank, Entry)> = None;
+fn winner(spool: &Spool, rivals: &[Rival], format: Option<StampFormat>) -> io::Result<Listed> {
+    let mut best: Option<(Rank, Listed)> = None;
     for rival in rivals {
-        let rank = Rank::of(&spool.read(rival.entry.span)?, format);
+        let rank = Rank::of(&spool.read(rival.listed.span)?, format);
         if best.as_ref().is_none_or(|(leader, _)| rank.beats(leader)) {
-            best = Some((rank, rival.entry));
+            best = Some((rank, rival.listed));
         }
     }
     Ok(best.expect("a chunk is never empty").1)

@@ -191,9 +191,8 @@ impl Changes<'_> {
 
     fn finish(self, tries: &Tries) -> Result<Told, PullError> {
         let Self { client, ask, since, gather, replaced, .. } = self;
-        let came_back = gather
-            .as_ref()
-            .is_some_and(|(gather, _)| ask.expected.iter().any(|id| gather.seen().contains(id)));
+        let came_back =
+            gather.as_ref().is_some_and(|(gather, _)| ask.expected.iter().any(|id| gather.has(*id)));
         if !ask.expected.is_empty() && !came_back {
             return Ok(Told::Contradiction("elements that had to come back did not"));
         }

@@ -3,6 +3,7 @@
 
 pub mod client;
 mod door;
+mod firsts;
 mod gather;
 pub mod hosts;
 mod incremental;

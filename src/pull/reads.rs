@@ -1,8 +1,6 @@
 //! Single reads: one element, or the values of one measure. What they answer is evidence, so whatever
 //! is not plainly the thing asked for is `Unclear`.
 
-use serde_json::value::RawValue;
-
 use crate::element::ElementId;
 use crate::kind::{self, Kind, KindName};
 use crate::pull::client::{Client, Request};
@@ -67,17 +65,17 @@ fn document(text: &str, kind: &Kind, id: ElementId) -> Result<Single, String> {
     if let Body::Error(error) = tolerate::body(text, &kind.list_name, None) {
         return Err(format!("an error: {error}"));
     }
-    let raw = tolerate::single(text, kind).ok_or("no document")?;
-    let row = row_of(raw, kind, id)?;
+    let row = tolerate::single(text, kind).ok_or("no document")?;
+    let row = row_of(row, kind, id)?;
     let name = tolerate::columns(&row).name;
     Ok(Single::Readable { document: row, name })
 }
 
 /// The document as a row of the list would be stored, if it is the one asked for.
-fn row_of(raw: &RawValue, kind: &Kind, id: ElementId) -> Result<String, String> {
+fn row_of(text: &str, kind: &Kind, id: ElementId) -> Result<String, String> {
     let mut reason = "a document without an id".to_owned();
     for field in &kind.id_fields {
-        match tolerate::row(raw, kind, field) {
+        match tolerate::row(text, kind, field) {
             Ok(row) if row.id == id => return Ok(row.document.into_owned()),
             Ok(row) => reason = format!("the document of {}", row.id),
             Err(rejected) => reason = format!("a document with {}", rejected.reason),
@@ -94,8 +92,7 @@ fn values(text: &str, kind: &Kind) -> Result<Single, String> {
         Body::Nothing => "null",
         Body::List(_) | Body::NoList(_) => text,
     };
-    let raw = serde_json::from_str::<&RawValue>(text).map_err(|error| error.to_string())?;
-    let document = tolerate::document(raw, kind);
+    let document = tolerate::document(text.trim(), kind);
     let document = document.map_err(|rejected| format!("values that are {}", rejected.reason))?;
     Ok(Single::Readable { document: document.into_owned(), name: None })
 }

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::stamp::{Settling, StampFormat};
+use crate::stamp::StampFormat;
 
 /// The newest stamp of a pull.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +17,8 @@ pub(super) struct Newest {
 /// The stamps of one pull so far.
 #[derive(Debug, Clone)]
 pub(super) struct Stamps {
-    settling: Settling,
     server_now: DateTime<Utc>,
-    /// By format, while every stamp so far can be read so.
+    /// By format, while every stamp so far can be read so: after the first stamp hardly more than one.
     readings: Vec<Reading>,
     has_any: bool,
 }
@@ -36,17 +35,15 @@ impl Stamps {
     #[must_use]
     pub(super) fn new(server_now: DateTime<Utc>) -> Self {
         Self {
-            settling: Settling::default(),
             server_now,
             readings: StampFormat::ALL.map(|format| Reading { format, newest: None }).to_vec(),
             has_any: false,
         }
     }
 
-    /// Takes one more stamp into account.
+    /// Takes one more stamp into account, which is not blank.
     pub(super) fn see(&mut self, text: &str) {
         self.has_any = true;
-        self.settling.see(text);
         let now = self.server_now;
         self.readings.retain_mut(|Reading { format, newest }| {
             let Some(instant) = format.parse(text) else {
@@ -64,10 +61,12 @@ impl Stamps {
     /// if they can be read so.
     #[must_use]
     pub(super) fn newest(&self, remembered: Option<StampFormat>) -> Option<Newest> {
-        let settled = self.settling.settled().or(remembered).filter(|_| self.has_any)?;
-        let reading = self.readings.iter().find(|reading| reading.format == settled)?;
-        let cursor = reading.newest.as_ref().map(|(_, text)| text.clone());
-        Some(Newest { format: settled, cursor })
+        let reading = match &self.readings[..] {
+            [settled] => Some(settled),
+            open => open.iter().find(|reading| Some(reading.format) == remembered),
+        };
+        let Reading { format, newest } = reading.filter(|_| self.has_any)?;
+        Some(Newest { format: *format, cursor: newest.as_ref().map(|(_, text)| text.clone()) })
     }
 }
 

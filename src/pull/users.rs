@@ -27,7 +27,7 @@ pub(super) async fn with_email(client: &Client, kind: &Kind, email: &str) -> Res
     }
     let cleaned = page::text(&answer);
     match page::judge(&answer, &cleaned.text, kind, None) {
-        Page::List(list) => Ok(list.rows.iter().filter_map(|raw| tolerate::email(raw.get())).collect()),
+        Page::List(list) => Ok(list.rows.iter().filter_map(|row| tolerate::email(row)).collect()),
         Page::Forbidden(what) => Err(PullError::Forbidden(format!("{} answered {what}", request.subject))),
         // A server that does not take the filter may still have the list.
         Page::Nothing(_) | Page::Missing(_) | Page::Strange(_) | Page::Broken(_) | Page::TooLarge => {

@@ -348,7 +348,7 @@ fn delivery(row: &Row<'_>, target: &TargetName) -> Result<Delivery, Fault> {
     let id: i64 = row.get(0)?;
     let text: String = row.get(1)?;
     // Of the contents, so that a receiver never takes a newer state for a repetition of an older one.
-    let name = format!("{:032x}", fingerprint::of_bytes(format!("{target}/{id}/{text}").as_bytes()).0);
+    let name = format!("{:032x}", fingerprint::of_bytes(format!("{target}/{id}/{text}").as_bytes()));
     let tries: Option<u32> = row.get(2)?;
     Ok(Delivery { id, name, notice: notice(&text)?, text, tries_of_target: tries.unwrap_or(0) })
 }

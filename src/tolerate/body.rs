@@ -1,19 +1,16 @@
 //! What a body is: a list, nothing, an error, or something else. A strange body is never an empty list.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use super::document::NAMES;
+use super::envelope::{Object, Parts, Value};
 use super::row::read_id;
 use crate::kind::Kind;
 
 /// Longest error text that is passed on.
 const ERROR_CHARACTERS_MAX: usize = 200;
-/// Most keys that are named, and the longest name.
-const KEYS_MAX: usize = 100;
+/// Levels of containers that a list may stand in, itself included.
+const LEVELS: u8 = 3;
 /// Where a list may stand when it is not under the kind's name.
 const LISTS: [&str; 5] = ["data", "results", "items", "rows", "records"];
 /// Where an object that holds the list may stand, besides [`LISTS`].
@@ -46,7 +43,7 @@ pub enum Body<'a> {
 #[derive(Debug)]
 pub struct List<'a> {
     /// The rows, each as the server wrote it.
-    pub rows: Vec<&'a RawValue>,
+    pub rows: Vec<&'a str>,
     /// Keys that lead to it; `[]` for a bare array.
     pub list_at: Vec<String>,
     /// `totalCount` or a relative of it, when present: how many rows there are in all pages.
@@ -55,59 +52,23 @@ pub struct List<'a> {
     pub page_count: Option<u64>,
 }
 
-/// A key of an object; of equal keys the last counts.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Key<'a>(#[serde(borrow)] pub(super) Cow<'a, str>);
-
-/// An object whose values are text still. Not a `HashMap`: its keys are named in order.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(transparent)]
-pub(super) struct Object<'a>(#[serde(borrow)] pub(super) BTreeMap<Key<'a>, &'a RawValue>);
-
-impl<'a> Object<'a> {
-    /// Reads a text; `None` when it is no object.
-    #[must_use]
-    pub(super) fn read(text: &'a str) -> Option<Self> {
-        serde_json::from_str(text).ok()
-    }
-
-    /// The value of a field.
-    #[must_use]
-    pub(super) fn get(&self, key: &str) -> Option<&'a RawValue> {
-        self.0.get(&Key(Cow::Borrowed(key))).copied()
-    }
-
-    /// Its keys, sorted, shortened where they are many or long.
-    #[must_use]
-    pub(super) fn keys(&self) -> Vec<String> {
-        let keys = self.0.keys().take(KEYS_MAX);
-        keys.map(|key| printable(&key.0, KEYS_MAX)).collect()
-    }
-}
-
 /// Finds the list in a body: a bare array, or an object that holds it under `list_name`, else `data`,
 /// `results`, `items`, `rows`, `records`, up to one level deep. With `list_at` learned, there only.
 #[must_use]
 pub fn body<'a>(text: &'a str, list_name: &str, list_at: Option<&[String]>) -> Body<'a> {
-    match text.trim_start().bytes().next() {
-        None => Body::Nothing,
-        Some(b'[') => match serde_json::from_str(text) {
-            Ok(rows) if list_at.is_none_or(<[_]>::is_empty) => {
-                Body::List(List { rows, list_at: Vec::new(), total: None, page_count: None })
-            }
-            Ok(_) => Body::NoList(Vec::new()),
-            Err(error) => Body::NotJson(what_it_is(text, &error)),
-        },
-        Some(b'{') => match serde_json::from_str(text) {
-            Ok(object) => object_body(&object, list_name, list_at),
-            Err(error) => Body::NotJson(what_it_is(text, &error)),
-        },
-        Some(_) => match serde_json::from_str::<&RawValue>(text) {
-            Ok(value) if value.get() == "null" => Body::Nothing,
-            Ok(_) => Body::NoList(Vec::new()),
-            Err(error) => Body::NotJson(what_it_is(text, &error)),
-        },
+    if text.trim_start().is_empty() {
+        return Body::Nothing;
+    }
+    let Ok(value) = Value::read(text, LEVELS) else {
+        return Body::NotJson(what_it_is(text));
+    };
+    match value.parts {
+        Parts::Items(rows) if list_at.is_none_or(<[_]>::is_empty) => {
+            Body::List(List { rows, list_at: Vec::new(), total: None, page_count: None })
+        }
+        Parts::Fields(object) => object_body(&object, list_name, list_at),
+        Parts::Whole if value.text == "null" => Body::Nothing,
+        Parts::Items(_) | Parts::Whole => Body::NoList(Vec::new()),
     }
 }
 
@@ -120,39 +81,47 @@ fn object_body<'a>(object: &Object<'a>, list_name: &str, list_at: Option<&[Strin
         None => search(object, list_name),
     };
     match found {
-        Some((list_at, Some(rows), holder)) => {
-            let tallies = Tallies::of(object, holder.as_ref());
-            Body::List(List {
-                rows,
-                list_at,
-                total: tallies.first(&TOTALS),
-                page_count: tallies.first(&PAGE_COUNTS),
-            })
-        }
-        Some((_, None, _)) => Body::Nothing,
+        Some(Found { list_at, rows: Some(rows), holder }) => Body::List(List {
+            rows: rows.to_vec(),
+            list_at,
+            total: tally(object, holder, &TOTALS),
+            page_count: tally(object, holder, &PAGE_COUNTS),
+        }),
+        Some(_) => Body::Nothing,
         None => status_error(object).map_or_else(|| Body::NoList(object.keys()), Body::Error),
     }
 }
 
-/// A place where a list may stand: the way there, its rows (`None` for `null`), the inner object that
-/// holds it, if any.
-type Found<'a> = (Vec<String>, Option<Vec<&'a RawValue>>, Option<Object<'a>>);
+/// A place where a list may stand.
+struct Found<'o, 'a> {
+    /// The way there.
+    list_at: Vec<String>,
+    /// `None` for `null`.
+    rows: Option<&'o [&'a str]>,
+    /// The inner object that holds it, if any.
+    holder: Option<&'o Object<'a>>,
+}
 
-fn at_path<'a>(object: &Object<'a>, path: &[String]) -> Option<Found<'a>> {
-    match path {
-        [] => None,
-        [name] => Some((path.to_vec(), list_or_null(object.get(name)?)?, None)),
-        [outer, name] => {
-            let holder = Object::read(object.get(outer)?.get())?;
-            let rows = list_or_null(holder.get(name)?)?;
-            Some((path.to_vec(), rows, Some(holder)))
-        }
-        _ => None,
-    }
+fn at_path<'o, 'a>(object: &'o Object<'a>, path: &[String]) -> Option<Found<'o, 'a>> {
+    let (holder, name) = match path {
+        [name] => (None, name),
+        [outer, name] => match &object.field(outer)?.parts {
+            Parts::Fields(holder) => (Some(holder), name),
+            Parts::Items(_) | Parts::Whole => return None,
+        },
+        _ => return None,
+    };
+    let value = holder.unwrap_or(object).field(name)?;
+    let rows = match &value.parts {
+        Parts::Items(rows) => Some(&rows[..]),
+        Parts::Whole if value.text == "null" => None,
+        Parts::Fields(_) | Parts::Whole => return None,
+    };
+    Some(Found { list_at: path.to_vec(), rows, holder })
 }
 
 /// The first place with an array; else the first with `null`.
-fn search<'a>(object: &Object<'a>, list_name: &str) -> Option<Found<'a>> {
+fn search<'o, 'a>(object: &'o Object<'a>, list_name: &str) -> Option<Found<'o, 'a>> {
     let names = || std::iter::once(list_name).chain(LISTS);
     let paths = names().map(|name| vec![name.to_owned()]).chain(
         names()
@@ -162,7 +131,7 @@ fn search<'a>(object: &Object<'a>, list_name: &str) -> Option<Found<'a>> {
     let mut null = None;
     for path in paths {
         match at_path(object, &path) {
-            Some(found) if found.1.is_some() => return Some(found),
+            Some(found) if found.rows.is_some() => return Some(found),
             Some(found) => null = null.or(Some(found)),
             None => {}
         }
@@ -170,32 +139,22 @@ fn search<'a>(object: &Object<'a>, list_name: &str) -> Option<Found<'a>> {
     null
 }
 
-#[expect(clippy::option_option, reason = "no list, `null` for a list, and a list are three things")]
-fn list_or_null(value: &RawValue) -> Option<Option<Vec<&RawValue>>> {
-    serde_json::from_str(value.get()).ok()
-}
-
-/// The objects in which totals may stand.
-struct Tallies<'a>(Vec<Object<'a>>);
-
-impl<'a> Tallies<'a> {
-    fn of(object: &Object<'a>, holder: Option<&Object<'a>>) -> Self {
-        let holders = || std::iter::once(object).chain(holder);
-        let inner = holders()
-            .flat_map(|holder| TALLIES.iter().filter_map(|name| Object::read(holder.get(name)?.get())));
-        Self(holders().cloned().chain(inner).collect())
-    }
-
-    fn first(&self, names: &[&str]) -> Option<u64> {
-        let mut values = self.0.iter().flat_map(|object| names.iter().filter_map(|name| object.get(name)));
-        values.find_map(|value| value.get().trim_matches('"').parse().ok())
-    }
+/// A number that stands beside the list, or in one of the objects there in which tallies stand.
+fn tally(object: &Object<'_>, holder: Option<&Object<'_>>, names: &[&str]) -> Option<u64> {
+    let number = |object: &Object<'_>| {
+        let mut values = names.iter().filter_map(|name| object.get(name));
+        values.find_map(|value| value.trim_matches('"').parse().ok())
+    };
+    let mut holders = std::iter::once(object).chain(holder);
+    let texts = holders.clone().flat_map(|holder| TALLIES.iter().filter_map(|name| holder.get(name)));
+    let mut inner = texts.filter_map(Object::read);
+    holders.find_map(number).or_else(|| inner.find_map(|object| number(&object)))
 }
 
 /// The text of a non-empty `error` or `errors`, after the status where there is one.
 fn stated_error(object: &Object<'_>) -> Option<String> {
     let stated = ["error", "errors"].into_iter().find_map(|name| {
-        let value = object.get(name)?.get();
+        let value = object.get(name)?;
         (!matches!(value, "null" | "false" | "0" | "\"\"") && !is_empty(value)).then_some(value)
     })?;
     let inner = Object::read(stated);
@@ -215,7 +174,7 @@ fn status_error(object: &Object<'_>) -> Option<String> {
         return None;
     }
     let status = status(object);
-    let failed = object.get("success").is_some_and(|value| value.get() == "false");
+    let failed = object.get("success").is_some_and(|value| value == "false");
     (status.is_some() || failed).then(|| {
         let text = message(object).unwrap_or_else(|| "error".to_owned());
         printable(&with_status(status, &text), ERROR_CHARACTERS_MAX)
@@ -233,7 +192,7 @@ fn status(object: &Object<'_>) -> Option<u16> {
     let names = ["status", "statusCode", "status_code", "code", "errorCode"];
     let mut values = names.iter().filter_map(|name| object.get(name));
     values.find_map(|value| {
-        let status = value.get().trim_matches('"').parse().ok()?;
+        let status = value.trim_matches('"').parse().ok()?;
         (400..600).contains(&status).then_some(status)
     })
 }
@@ -241,7 +200,7 @@ fn status(object: &Object<'_>) -> Option<u16> {
 fn message(object: &Object<'_>) -> Option<String> {
     let names = ["message", "error_description", "description", "detail", "title", "msg"];
     let mut values = names.iter().filter_map(|name| object.get(name));
-    values.find_map(|value| serde_json::from_str::<String>(value.get()).ok())
+    values.find_map(|value| serde_json::from_str::<String>(value).ok())
 }
 
 /// A string's text; anything else as it is written.
@@ -255,12 +214,12 @@ fn is_empty(value: &str) -> bool {
 }
 
 /// A text from the network, fit to be printed: shortened, on one line, control characters out.
-fn printable(text: &str, characters_max: usize) -> String {
+pub(super) fn printable(text: &str, characters_max: usize) -> String {
     let visible = text.chars().filter(|c| !c.is_control());
     visible.take(characters_max).collect()
 }
 
-fn what_it_is(text: &str, error: &serde_json::Error) -> String {
+fn what_it_is(text: &str) -> String {
     let start: String = text.trim_start().chars().take(1000).collect();
     let start = start.to_ascii_lowercase();
     if start.starts_with("<!doctype html") || start.contains("<html") {
@@ -269,10 +228,11 @@ fn what_it_is(text: &str, error: &serde_json::Error) -> String {
         "an XML document".to_owned()
     } else if !start.starts_with(['{', '[', '"']) {
         "a plain text".to_owned()
-    } else if error.is_eof() {
-        format!("JSON cut short at byte {}", text.len())
     } else {
-        format!("no JSON from byte {} on", offset_of(text, error))
+        match serde_json::from_str::<IgnoredAny>(text) {
+            Err(error) if !error.is_eof() => format!("no JSON from byte {} on", offset_of(text, &error)),
+            _ => format!("JSON cut short at byte {}", text.len()),
+        }
     }
 }
 
@@ -285,19 +245,21 @@ fn offset_of(text: &str, error: &serde_json::Error) -> usize {
 /// singular, `data`, `result` or `item`, or an array of one. `None` when it is none of these, or shows
 /// neither an id nor a name: an error text in an object is no document.
 #[must_use]
-pub fn single<'a>(text: &'a str, kind: &Kind) -> Option<&'a RawValue> {
-    unwrap_single(serde_json::from_str(text).ok()?, kind, 2)
+pub fn single<'a>(text: &'a str, kind: &Kind) -> Option<&'a str> {
+    unwrap_single(Value::read(text, 0).ok()?.text, kind, 2)
 }
 
-fn unwrap_single<'a>(value: &'a RawValue, kind: &Kind, levels: u8) -> Option<&'a RawValue> {
-    if value.get().starts_with('[') {
-        let rows: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
-        let [row] = rows[..] else { return None };
-        return unwrap_single(row, kind, levels.checked_sub(1)?);
-    }
-    let object = Object::read(value.get())?;
+fn unwrap_single<'a>(value: &'a str, kind: &Kind, levels: u8) -> Option<&'a str> {
+    let object = match Value::read(value, 1).ok()?.parts {
+        Parts::Fields(object) => object,
+        Parts::Items(rows) => {
+            let [row] = rows[..] else { return None };
+            return unwrap_single(row, kind, levels.checked_sub(1)?);
+        }
+        Parts::Whole => return None,
+    };
     // A bare `id` may be that of a failed request.
-    let has_id = |field: &String| object.get(field).is_some_and(|id| read_id(id.get()).is_some());
+    let has_id = |field: &String| object.get(field).is_some_and(|id| read_id(id).is_some());
     let (bare, own): (Vec<_>, Vec<_>) = kind.id_fields.iter().partition(|field| *field == "id");
     if own.into_iter().any(has_id) {
         return Some(value);
@@ -312,7 +274,7 @@ fn unwrap_single<'a>(value: &'a RawValue, kind: &Kind, levels: u8) -> Option<&'a
     let names = singulars.iter().map(String::as_str);
     let mut wrapped =
         names.chain([kind.list_name.as_str(), "data", "result", "item"]).filter_map(|name| object.get(name));
-    let is_container = |value: &&RawValue| value.get().starts_with(['{', '[']);
+    let is_container = |value: &&str| value.starts_with(['{', '[']);
     if let Some(inner) = wrapped.find(is_container) {
         return unwrap_single(inner, kind, levels.checked_sub(1)?);
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr_iter, memmem};
 
 use crate::fingerprint::hex4;
 
@@ -32,27 +32,40 @@ pub fn clean(mut body: &[u8]) -> Cleaned<'_> {
             (String::from_utf8_lossy(body), invalid as u64)
         }
     };
+    let (text, zeros, escaped) = if has_controls(text.as_bytes()) {
+        let zeros = memchr_iter(0, text.as_bytes()).count() as u64;
+        let text = if zeros > 0 { Cow::Owned(text.replace('\0', "\u{fffd}")) } else { text };
+        let escaped = escape_controls(&text);
+        (text, zeros, escaped)
+    } else {
+        (text, 0, None)
+    };
+    let text = escaped.map_or(text, Cow::Owned);
     let (repaired, repairs) = repair(&text);
     let text = repaired.map_or(text, Cow::Owned);
-    let text = match escape_controls(&text) {
-        Some(escaped) => Cow::Owned(escaped),
-        None => text,
-    };
-    Cleaned { text, replaced: invalid + repairs }
+    Cleaned { text, replaced: invalid + zeros + repairs }
+}
+
+fn is_control(byte: u8) -> bool {
+    byte < b' '
+}
+
+fn has_controls(text: &[u8]) -> bool {
+    // Without a branch for a byte, and so many bytes at a time.
+    text.chunks(1024).any(|chunk| chunk.iter().fold(false, |found, byte| found | is_control(*byte)))
 }
 
 /// The text with the control characters inside its strings escaped, as JSON's grammar demands: else
 /// one careless row would cost its whole page. `None` when there are none.
 fn escape_controls(text: &str) -> Option<String> {
-    let is_control = |byte: &u8| *byte < b' ';
-    if !text.trim_start().starts_with(['{', '[']) || !text.as_bytes().iter().any(is_control) {
+    if !text.trim_start().starts_with(['{', '[']) {
         return None;
     }
     let mut out = String::new();
     let (mut copied, mut is_inside, mut is_escaped) = (0, false, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
-            _ if is_inside && is_control(&byte) => {
+            _ if is_inside && is_control(byte) => {
                 out.push_str(&text[copied..at]);
                 // A backslash before it cannot be meant; doubled, it stands for itself.
                 out.push_str(if is_escaped { "\\" } else { "" });
@@ -73,26 +86,22 @@ fn escape_controls(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// The text without U+0000 and lone surrogates; `None` when it had none.
+/// The text without `\u0000` and lone surrogates; `None` when it had none.
 fn repair(text: &str) -> (Option<String>, u64) {
     let bytes = text.as_bytes();
+    let escape = memmem::Finder::new(b"\\u");
     let mut out = String::new();
     let (mut copied, mut at, mut replaced) = (0, 0, 0);
-    while let Some(found) = memchr2(b'\\', 0, &bytes[at..]) {
+    while let Some(found) = escape.find(&bytes[at..]) {
         at += found;
-        let (replacement, length) = match fault_at(&bytes[at..]) {
-            Sight::Sound(length) => {
-                at += length;
-                continue;
-            }
-            Sight::Byte => ("\u{fffd}", 1),
-            Sight::Escape => ("\\ufffd", 6),
-        };
-        out.push_str(&text[copied..at]);
-        out.push_str(replacement);
+        let Sight { is_sound, length } = sight(bytes, at);
+        if !is_sound {
+            out.push_str(&text[copied..at]);
+            out.push_str("\\ufffd");
+            copied = at + length;
+            replaced += 1;
+        }
         at += length;
-        copied = at;
-        replaced += 1;
     }
     if replaced == 0 {
         return (None, 0);
@@ -101,29 +110,26 @@ fn repair(text: &str) -> (Option<String>, u64) {
     (Some(out), replaced)
 }
 
-/// What stands at a backslash or a zero byte.
-enum Sight {
-    /// Nothing wrong for so many bytes.
-    Sound(usize),
-    /// U+0000 itself.
-    Byte,
-    /// `\u0000` or half a pair.
-    Escape,
+/// What an escape by number is.
+struct Sight {
+    /// Whether a store can hold it: no `\u0000`, no half of a pair.
+    is_sound: bool,
+    length: usize,
 }
 
-fn fault_at(bytes: &[u8]) -> Sight {
-    match bytes {
-        [0, ..] => Sight::Byte,
-        [b'\\', b'u', rest @ ..] => match hex4(rest.get(..4)) {
-            Some(0) => Sight::Escape,
-            Some(0xd800..=0xdbff) if is_low(&rest[4..]) => Sight::Sound(12),
-            Some(0xd800..=0xdfff) => Sight::Escape,
-            Some(_) => Sight::Sound(6),
-            None => Sight::Sound(2),
-        },
-        [_, 0, ..] | [_] | [] => Sight::Sound(1),
-        _ => Sight::Sound(2),
-    }
+/// Looks at the `\u` that stands at `at`.
+fn sight(bytes: &[u8], at: usize) -> Sight {
+    let backslashes = bytes[..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+    let digits = &bytes[at + 2..];
+    let (is_sound, length) = match hex4(digits.get(..4)) {
+        // The backslash is itself escaped.
+        _ if backslashes % 2 == 1 => (true, 2),
+        Some(0xd800..=0xdbff) if is_low(&digits[4..]) => (true, 12),
+        Some(0 | 0xd800..=0xdfff) => (false, 6),
+        Some(_) => (true, 6),
+        None => (true, 2),
+    };
+    Sight { is_sound, length }
 }
 
 /// Whether the second half of a surrogate pair stands here.

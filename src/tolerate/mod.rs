@@ -7,6 +7,7 @@
 mod body;
 mod clean;
 mod document;
+mod envelope;
 mod layout;
 mod rewrite;
 mod richer;

@@ -1,9 +1,7 @@
 //! The rare row that cannot be stored as it stands: built anew without what is odd about it. What comes
 //! out has nothing left to rewrite.
 
-use serde_json::value::RawValue;
-
-use super::body::Object;
+use super::envelope::{Object, Parts, Value};
 use crate::fingerprint::{Number, unescape};
 
 /// A query longer than this is taken for a signature.
@@ -22,18 +20,17 @@ const SECRET_PARAMETERS: [&str; 10] = [
     "x-goog-signature",
 ];
 
-/// The value as the store holds it: no duplicate keys (the last counts; keys come out sorted), numbers
+/// A value, which is JSON, as the store holds it: no duplicate keys (the last counts; keys come out sorted), numbers
 /// outside i64 and f64 as text, and with `signed_links` no link with its signature.
 #[must_use]
-pub(super) fn rewrite(raw: &RawValue, signed_links: bool) -> String {
-    let mut out = String::with_capacity(raw.get().len());
-    value(raw, signed_links, &mut out);
+pub(super) fn rewrite(text: &str, signed_links: bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    value(text, signed_links, &mut out);
     out
 }
 
 /// Recursion is bounded: only what the fingerprint's walk passed is rewritten.
-fn value(raw: &RawValue, signed_links: bool, out: &mut String) {
-    let text = raw.get();
+fn value(text: &str, signed_links: bool, out: &mut String) {
     match text.as_bytes().first() {
         Some(b'{') => object(text, signed_links, out),
         Some(b'[') => array(text, signed_links, out),
@@ -48,13 +45,13 @@ fn value(raw: &RawValue, signed_links: bool, out: &mut String) {
 }
 
 fn object(text: &str, signed_links: bool, out: &mut String) {
-    let object = Object::read(text).expect("a raw value is valid JSON");
+    let object = Object::read(text).expect("the walk passed it");
     out.push('{');
-    for (idx, (key, field)) in object.0.iter().enumerate() {
+    for (idx, (key, field)) in object.iter().enumerate() {
         if idx > 0 {
             out.push(',');
         }
-        quote(&key.0, out);
+        quote(key, out);
         out.push(':');
         value(field, signed_links, out);
     }
@@ -62,7 +59,9 @@ fn object(text: &str, signed_links: bool, out: &mut String) {
 }
 
 fn array(text: &str, signed_links: bool, out: &mut String) {
-    let items: Vec<&RawValue> = serde_json::from_str(text).expect("a raw value is valid JSON");
+    let Parts::Items(items) = Value::read(text, 1).expect("the walk passed it").parts else {
+        unreachable!("it begins with a bracket");
+    };
     out.push('[');
     for (idx, item) in items.into_iter().enumerate() {
         if idx > 0 {

@@ -3,13 +3,11 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use serde_json::value::RawValue;
-
-use super::body::Object;
+use super::envelope::Object;
 use super::rewrite::{is_signed_link, rewrite};
 use super::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
 use crate::element::{ElementId, Fingerprint};
-use crate::fingerprint::{self, Fault, Look, Member, Reading, unescape};
+use crate::fingerprint::{self, Fault, Look, Member, Seen, unescape};
 use crate::kind::Kind;
 use crate::snapshot::Rejected;
 
@@ -33,97 +31,96 @@ pub struct Row<'a> {
 ///
 /// # Errors
 /// [`Rejected`] for a row that cannot be stored; the rest of its kind can.
-pub fn row<'a>(raw: &'a RawValue, kind: &Kind, id_field: &str) -> Result<Row<'a>, Rejected> {
-    if !raw.get().starts_with('{') {
-        return Err(rejected(raw, "not an object".to_owned()));
+pub fn row<'a>(text: &'a str, kind: &Kind, id_field: &str) -> Result<Row<'a>, Rejected> {
+    if !text.starts_with('{') {
+        return Err(rejected(text, "not an object".to_owned()));
     }
-    let (document, facts) = match fit(raw, kind)? {
-        Fit::AsWritten(reading) => (Cow::Borrowed(raw.get()), Facts::of(&reading, id_field)),
-        Fit::Rewritten(text) => {
-            let reading = read(&text, kind).map_err(|fault| faulty(raw, fault))?;
-            let facts = Facts::of(&reading, id_field).into_owned();
-            (Cow::Owned(text), facts)
+    let mut facts = Facts::new(id_field);
+    let (document, fingerprint, facts) = match fit(text, kind, |member| facts.see(&member))? {
+        Fit::AsWritten(fingerprint) => (Cow::Borrowed(text), fingerprint, facts),
+        Fit::Rewritten(rewritten) => {
+            let mut facts = Facts::new(id_field);
+            let seen = walk(&rewritten, kind, |member| facts.see(&member));
+            let fingerprint = seen.map_err(|fault| faulty(text, fault))?.fingerprint;
+            let facts = facts.into_owned();
+            (Cow::Owned(rewritten), fingerprint, facts)
         }
     };
     let Some(id) = facts.id else {
-        return Err(rejected(raw, format!("no integer in {id_field}")));
+        return Err(rejected(text, format!("no integer in {id_field}")));
     };
-    Ok(Row {
-        id: ElementId(id),
-        fingerprint: facts.fingerprint,
-        document,
-        scorecard_id: facts.scorecard_id,
-        last_edited: facts.last_edited,
-    })
+    let Facts { scorecard_id, last_edited, .. } = facts;
+    Ok(Row { id: ElementId(id), fingerprint, document, scorecard_id, last_edited })
 }
 
 /// Any JSON value as the store holds it, by the same rules as a row: for single reads and measure data.
 ///
 /// # Errors
 /// [`Rejected`] for a value that cannot be stored.
-pub fn document<'a>(raw: &'a RawValue, kind: &Kind) -> Result<Cow<'a, str>, Rejected> {
-    Ok(match fit(raw, kind)? {
-        Fit::AsWritten(_) => Cow::Borrowed(raw.get()),
+pub fn document<'a>(text: &'a str, kind: &Kind) -> Result<Cow<'a, str>, Rejected> {
+    Ok(match fit(text, kind, |_| ())? {
+        Fit::AsWritten(_) => Cow::Borrowed(text),
         Fit::Rewritten(text) => Cow::Owned(text),
     })
 }
 
-enum Fit<'a> {
-    AsWritten(Reading<'a>),
+enum Fit {
+    AsWritten(Fingerprint),
     Rewritten(String),
 }
 
-fn fit<'a>(raw: &'a RawValue, kind: &Kind) -> Result<Fit<'a>, Rejected> {
+fn fit<'a>(text: &'a str, kind: &Kind, see: impl FnMut(Member<'a>)) -> Result<Fit, Rejected> {
     let too_large = |text: &str| text.len() > DOCUMENT_BYTES_MAX;
-    let large = || rejected(raw, format!("larger than {} MB", DOCUMENT_BYTES_MAX >> 20));
-    if too_large(raw.get()) {
+    let large = || rejected(text, format!("larger than {} MB", DOCUMENT_BYTES_MAX >> 20));
+    if too_large(text) {
         return Err(large());
     }
-    let reading = read(raw.get(), kind).map_err(|fault| faulty(raw, fault))?;
-    if !reading.is_odd {
-        return Ok(Fit::AsWritten(reading));
+    let seen = walk(text, kind, see).map_err(|fault| faulty(text, fault))?;
+    if !seen.is_odd {
+        return Ok(Fit::AsWritten(seen.fingerprint));
     }
-    let text = rewrite(raw, kind.signed_links);
+    let text = rewrite(text, kind.signed_links);
     if too_large(&text) {
         return Err(large());
     }
     Ok(Fit::Rewritten(text))
 }
 
-fn read<'a>(text: &'a str, kind: &Kind) -> Result<Reading<'a>, Fault> {
+fn walk<'a>(text: &'a str, kind: &Kind, see: impl FnMut(Member<'a>)) -> Result<Seen, Fault> {
     let look = Look {
         volatile: &kind.volatile,
         odd_text: kind.signed_links.then_some(is_signed_link as fn(&str) -> bool),
     };
-    fingerprint::read(text, look)
+    fingerprint::walk(text, look, see)
 }
 
-/// What a row is asked for.
-struct Facts<'a> {
-    fingerprint: Fingerprint,
+/// What a row is asked for, as its fields come by.
+struct Facts<'a, 'f> {
+    id_field: &'f str,
     id: Option<i64>,
     scorecard_id: Option<i64>,
     last_edited: Option<Cow<'a, str>>,
 }
 
-impl<'a> Facts<'a> {
-    fn of(reading: &Reading<'a>, id_field: &str) -> Self {
-        let value = |name| member(&reading.members, name).map(|member| member.value);
-        Self {
-            fingerprint: reading.fingerprint,
-            id: value(id_field).and_then(read_id),
-            scorecard_id: value("scorecardId").and_then(read_id),
-            last_edited: value("lastEdited").and_then(scalar),
+impl<'a, 'f> Facts<'a, 'f> {
+    fn new(id_field: &'f str) -> Self {
+        Self { id_field, id: None, scorecard_id: None, last_edited: None }
+    }
+
+    fn see(&mut self, member: &Member<'a>) {
+        if member.key == self.id_field {
+            self.id = read_id(member.value);
+        }
+        if member.key == "scorecardId" {
+            self.scorecard_id = read_id(member.value);
+        } else if member.key == "lastEdited" {
+            self.last_edited = scalar(member.value);
         }
     }
 
-    fn into_owned(self) -> Facts<'static> {
-        Facts {
-            fingerprint: self.fingerprint,
-            id: self.id,
-            scorecard_id: self.scorecard_id,
-            last_edited: self.last_edited.map(|text| Cow::Owned(text.into_owned())),
-        }
+    fn into_owned(self) -> Facts<'static, 'f> {
+        let last_edited = self.last_edited.map(|stamp| Cow::Owned(stamp.into_owned()));
+        Facts { id_field: self.id_field, id: self.id, scorecard_id: self.scorecard_id, last_edited }
     }
 }
 
@@ -153,17 +150,17 @@ pub(super) fn scalar(value: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-fn faulty(raw: &RawValue, fault: Fault) -> Rejected {
+fn faulty(text: &str, fault: Fault) -> Rejected {
     let reason = match fault {
         Fault::Deep => format!("nested deeper than {DEPTH_MAX}"),
         Fault::Malformed => "not JSON".to_owned(),
     };
-    rejected(raw, reason)
+    rejected(text, reason)
 }
 
-fn rejected(raw: &RawValue, reason: String) -> Rejected {
-    let object = Object::read(raw.get()).unwrap_or_default();
-    Rejected { reason, keys: object.keys(), digest: fingerprint::of_bytes(raw.get().as_bytes()) }
+fn rejected(text: &str, reason: String) -> Rejected {
+    let object = Object::read(text).unwrap_or_default();
+    Rejected { reason, keys: object.keys(), digest: fingerprint::of_bytes(text.as_bytes()) }
 }
 
 /// Chooses the id field: the candidate that reads as an id in most rows (at least in half of those that
@@ -173,13 +170,13 @@ fn rejected(raw: &RawValue, reason: String) -> Rejected {
 /// rows, for an element may be listed once for each scorecard it is placed in, but a reference to
 /// something else comes again and again. `None` when no candidate does (or there are no rows).
 #[must_use]
-pub fn choose_id_field(rows: &[&RawValue], candidates: &[String]) -> Option<String> {
+pub fn choose_id_field(rows: &[&str], candidates: &[String]) -> Option<String> {
     let objects: HashMap<&str, Object<'_>> =
-        rows.iter().filter_map(|row| Some((row.get(), Object::read(row.get())?))).collect();
+        rows.iter().filter_map(|row| Some((*row, Object::read(row)?))).collect();
     let mut best: Option<(usize, &String)> = None;
     for candidate in candidates {
         let ids = objects.values().filter_map(|object| {
-            let value_of = |name| object.get(name).and_then(|value| read_id(value.get()));
+            let value_of = |name| object.get(name).and_then(read_id);
             Some((value_of(candidate)?, value_of("scorecardId")))
         });
         let readable = ids.clone().count();

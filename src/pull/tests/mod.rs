@@ -82,10 +82,7 @@ impl Bench {
         let truth = self.simulator.visible(kind, World::USER);
         let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
         let kind = kind_named(kind);
-        let stored = |row: &str| {
-            let raw = serde_json::from_str(row).unwrap();
-            json(&crate::tolerate::document(raw, &kind).unwrap())
-        };
+        let stored = |row: &str| json(&crate::tolerate::document(row, &kind).unwrap());
         let truth: BTreeMap<i64, Value> = truth.iter().map(|(id, row)| (*id, stored(row))).collect();
         let read = |span| json(&pulled.spool.read(span).unwrap());
         let entries = &pulled.snapshot.entries;

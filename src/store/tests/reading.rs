@@ -143,6 +143,6 @@ fn cell(value: &Cell<'_>) -> String {
         Cell::Integer(number) => number.to_string(),
         Cell::Real(number) => number.to_string(),
         Cell::Text(text) => canonical(text),
-        Cell::Bytes(bytes) => format!("{:x}", fingerprint::of_bytes(bytes).0),
+        Cell::Bytes(bytes) => format!("{:x}", fingerprint::of_bytes(bytes)),
     }
 }

@@ -33,7 +33,7 @@ fn rows_may_hold_what_no_parser_takes() {
         panic!("a list");
     };
     assert_eq!(list.rows.len(), 3);
-    assert_eq!(list.rows[1].get(), "1e400");
+    assert_eq!(list.rows[1], "1e400");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
 use super::*;
 use crate::element::ElementId;
@@ -25,8 +25,8 @@ fn kind(name: &str) -> Kind {
     kinds.find(|kind| kind.name.as_str() == name).unwrap()
 }
 
-fn raw(text: &str) -> &RawValue {
-    serde_json::from_str(text).unwrap()
+fn raw(text: &str) -> &str {
+    serde_json::from_str::<&RawValue>(text).unwrap().get()
 }
 
 fn objective(text: &str) -> Result<Row<'_>, Rejected> {

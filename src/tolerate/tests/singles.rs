@@ -5,7 +5,7 @@ use super::*;
 #[track_caller]
 fn check(text: &str, expected: Option<&str>) {
     let found = single(text, &kind("action_items"));
-    assert_eq!(found.map(RawValue::get), expected, "{text}");
+    assert_eq!(found, expected, "{text}");
 }
 
 #[test]

@@ -93,3 +93,38 @@ proptest! {
         }
     }
 }
+
+/// What cannot be stored, replaced one character after the other.
+fn repaired(text: &str) -> (String, u64) {
+    let (mut out, mut replaced, mut rest) = (String::new(), 0, text);
+    let unit = |rest: &str| u16::from_str_radix(rest.strip_prefix("\\u")?.get(..4)?, 16).ok();
+    let is_hex = |rest: &str| rest.bytes().skip(2).take(4).all(|byte| byte.is_ascii_hexdigit());
+    while let Some(first) = rest.chars().next() {
+        let (replacement, length) = match unit(rest).filter(|_| is_hex(rest)) {
+            Some(0xd800..=0xdbff) if matches!(unit(&rest[6..]), Some(0xdc00..=0xdfff)) => (None, 12),
+            Some(0 | 0xd800..=0xdfff) => (Some("\\ufffd"), 6),
+            Some(_) => (None, 6),
+            None if first == '\0' => (Some("\u{fffd}"), 1),
+            // What a backslash stands before begins nothing of its own.
+            None if first == '\\' && !rest[1..].starts_with('\0') => {
+                (None, 1 + rest[1..].chars().next().map_or(0, char::len_utf8))
+            }
+            None => (None, first.len_utf8()),
+        };
+        out.push_str(replacement.unwrap_or(&rest[..length]));
+        replaced += u64::from(replacement.is_some());
+        rest = &rest[length..];
+    }
+    (out, replaced)
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_cleaned_as_if_read_character_by_character(
+        text in r#"(\\|\\u|0000|d83d|\\ude00|\\ud83d|\\u0000|dc00|00e9|"|é|\x00|[a-f0-9]){0,12}"#,
+    ) {
+        let cleaned = clean(text.as_bytes());
+        let (expected, replaced) = repaired(&text);
+        prop_assert_eq!((&*cleaned.text, cleaned.replaced), (expected.as_str(), replaced));
+    }
+}
