@@ -49,6 +49,7 @@ pub mod values;
 pub mod config;
 pub mod https;
 pub mod spool;
+pub mod task;
 
 // Floor 3: edges. Each wraps one outside thing and never uses another.
 pub mod metrics;

@@ -4,6 +4,7 @@
 //! Writes nothing but the run's own record before the gate is open. Never logs an element.
 
 mod account;
+mod batch;
 mod details;
 mod due;
 mod evidence;

@@ -2,24 +2,22 @@
 //! they carry more than list rows. Batch after batch, each with its position, so that it can be cut off
 //! anywhere and goes on with the next run. Its failure never undoes a kind; it makes the run partial.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::Pass;
+use super::batch::{Batch, Keeper, unseen};
 use super::due::{self, Due, FULL_RUNS, Rule, UNAVAILABLE_MIN};
 use super::failure::Stop;
 use crate::config::{Details, MeasureData};
-use crate::element::ElementId;
 use crate::kind::{Kind, KindName};
 use crate::pull::{PullError, Single, Source};
 use crate::run::{KindOutcome, Mode, RunId};
-use crate::store::{HELD_VALUES, Part, Read};
-use crate::tolerate;
+use crate::store::{HELD_VALUES, Part, StoreError, ValuesDone};
+use crate::task::Task;
 
-/// Elements in a batch, at most.
-const BATCH: usize = 100;
-/// Bytes of documents in a batch, about.
-const BATCH_BYTES: usize = 4 << 20;
 /// Kinds whose reads were mostly in vain, after which a run asks no more.
 const LOST_MAX: u32 = 3;
 /// Ids that are named to people.
@@ -120,7 +118,8 @@ impl<S: Source> Pass<'_, S> {
         }
     }
 
-    /// Stores batch after batch. What was read before the end of a run is asked for is stored too.
+    /// Stores batch after batch, each while the next is read. What was read before the end of a run is asked for
+    /// is stored too.
     async fn read_batches(
         &self,
         run: RunId,
@@ -129,75 +128,38 @@ impl<S: Source> Pass<'_, S> {
         tally: &mut Tally,
     ) -> Result<(), Stop> {
         let concurrency = self.job.connection.limits.concurrency.max(1) as usize;
+        let keeper = Arc::new(Keeper {
+            store: self.job.store.clone(),
+            run,
+            connection: self.job.connection.name.clone(),
+            kind: kind.clone(),
+            part: tally.part,
+            spares: self.has_changed_key,
+        });
         let mut due = due.into_iter();
         let mut asking = FuturesUnordered::new();
-        while tally.goes_on() && !self.must_yield() {
+        let mut keeping = None;
+        let mut stop = None;
+        while stop.is_none() && tally.goes_on() && !self.must_yield() {
             let mut batch = Batch::default();
-            let mut stop = None;
             while tally.goes_on() && !batch.is_full() && stop.is_none() {
                 let free = concurrency.saturating_sub(asking.len());
                 asking.extend(due.by_ref().take(free).map(|due| self.ask(kind, tally.part, due)));
                 match self.or_stop(async { asking.next().await.transpose() }).await {
-                    Ok(Ok(Some(read))) => batch.push(read, tally),
+                    Ok(Ok(Some((due, asked_at, single)))) => {
+                        tally.count(&single);
+                        batch.push(due, asked_at, single);
+                    }
                     Ok(Ok(None)) => break,
                     Ok(Err(error)) => stop = Some(error.into()),
                     Err(asked) => stop = Some(asked),
                 }
             }
-            self.commit_batch(run, kind, &batch, tally).await?;
-            if let Some(stop) = stop {
-                return Err(stop);
-            }
+            tally.keep(keeping.take()).await?;
+            keeping = Some(Task::begin(Arc::clone(&keeper).keep(batch)));
         }
-        Ok(())
-    }
-
-    async fn commit_batch(
-        &self,
-        run: RunId,
-        kind: &Kind,
-        batch: &Batch,
-        tally: &mut Tally,
-    ) -> Result<(), Stop> {
-        let Some(now) = batch.asked_at else { return Ok(()) };
-        let (store, name, part) = (self.job.store, &self.job.connection.name, tally.part);
-        let moved = match part {
-            Part::Detail => store.commit_details(run, name, kind, &batch.reads, now).await?,
-            Part::Values => {
-                let spares = self.has_changed_key;
-                let done = store.commit_values(run, name, &batch.reads, spares, now).await?;
-                tally.held.extend(done.held.iter().map(ToString::to_string));
-                if let Some((_, keys)) = done.unrecognised.first() {
-                    tally.keys.get_or_insert_with(|| keys.clone());
-                }
-                tally.unrecognised += done.unrecognised.len();
-                done.changed
-            }
-        };
-        if !batch.unclear.is_empty() {
-            store.record_unclear(run, name, &kind.name, part, &batch.unclear, now).await?;
-        }
-        for id in moved {
-            if batch.unmoved.contains(&id) && !self.was_edited(kind, &batch.reads, id).await? {
-                let value = format!("{} {id} changed while its list row did not", kind.name);
-                store.record_finding(name, &kind.name, unseen(part), &value, now).await?;
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a document says itself that it was edited since it was listed: the next list will tell.
-    async fn was_edited(&self, kind: &Kind, reads: &[Read], id: ElementId) -> Result<bool, Stop> {
-        let (store, name) = (self.job.store, &self.job.connection.name);
-        let document = reads.iter().find(|read| read.id == id).and_then(|read| read.document.as_deref());
-        let read = document.and_then(|document| tolerate::columns(document).last_edited);
-        let (Some(read), Some(listed)) = (read, store.last_edited(name, &kind.name, id).await?) else {
-            return Ok(false);
-        };
-        let stamp = store.memory(name, &kind.name).await?.stamp;
-        let instant = |text: &str| stamp?.parse(text);
-        Ok(matches!((instant(&listed), instant(&read)), (Some(listed), Some(read)) if read > listed))
+        tally.keep(keeping).await?;
+        stop.map_or(Ok(()), Err)
     }
 
     /// Counts the requests, and says what fell short: a stored kind with a reason makes a run partial.
@@ -223,49 +185,6 @@ impl<S: Source> Pass<'_, S> {
             self.notices.single_reads(&kind.name, text);
         }
         Ok(())
-    }
-}
-
-/// The finding that documents change while list rows do not.
-fn unseen(part: Part) -> &'static str {
-    match part {
-        Part::Detail => "details_move_unseen",
-        Part::Values => "values_move_unseen",
-    }
-}
-
-/// Answers that are stored together.
-#[derive(Debug, Default)]
-struct Batch {
-    reads: Vec<Read>,
-    unclear: Vec<ElementId>,
-    /// Those whose list row is the same as when they were last read.
-    unmoved: Vec<ElementId>,
-    bytes: usize,
-    /// When the first of them was asked.
-    asked_at: Option<DateTime<Utc>>,
-}
-
-impl Batch {
-    fn is_full(&self) -> bool {
-        self.reads.len() + self.unclear.len() >= BATCH || self.bytes >= BATCH_BYTES
-    }
-
-    fn push(&mut self, (due, asked_at, single): Answered, tally: &mut Tally) {
-        let Due { id, is_unmoved } = due;
-        self.asked_at = Some(self.asked_at.map_or(asked_at, |first| first.min(asked_at)));
-        if is_unmoved {
-            self.unmoved.push(id);
-        }
-        tally.count(&single);
-        match single {
-            Single::Readable { document, .. } => {
-                self.bytes += document.len();
-                self.reads.push(Read { id, document: Some(document) });
-            }
-            Single::Forbidden | Single::Absent => self.reads.push(Read { id, document: None }),
-            Single::Unclear(_) => self.unclear.push(id),
-        }
     }
 }
 
@@ -322,6 +241,21 @@ impl Tally {
                 self.unclear += 1;
             }
         }
+    }
+
+    /// Waits for a batch to be stored.
+    async fn keep(
+        &mut self,
+        keeping: Option<Task<Result<ValuesDone, StoreError>>>,
+    ) -> Result<(), StoreError> {
+        let Some(keeping) = keeping else { return Ok(()) };
+        let ValuesDone { changed: _, unrecognised, held } = keeping.end().await?;
+        self.held.extend(held.iter().map(ToString::to_string));
+        self.unrecognised += unrecognised.len();
+        if let Some((_, keys)) = unrecognised.into_iter().next() {
+            self.keys.get_or_insert(keys);
+        }
+        Ok(())
     }
 
     fn goes_on(&self) -> bool {

@@ -1,6 +1,7 @@
 //! One connection's client: asks, waits as long as is polite, asks again what may come right, and
 //! hands on answers worth reading. What lists, doors and single reads make of them is theirs.
 
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -45,9 +46,24 @@ pub struct Tools {
     pub clock: Clock,
 }
 
-/// ClearPoint over HTTP, as one connection's mapped user sees it.
-#[derive(Debug)]
+/// ClearPoint over HTTP, as one connection's mapped user sees it. A cheap handle: clones share all of it, so
+/// that a request can be a task of its own.
+#[derive(Debug, Clone)]
 pub struct Client {
+    inner: Arc<Inner>,
+}
+
+impl Deref for Client {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+/// What a client is made of.
+#[derive(Debug)]
+pub struct Inner {
     name: ConnectionName,
     transport: Transport,
     pub(super) keyring: Keyring,
@@ -91,7 +107,7 @@ impl Client {
     pub fn new(connection: &Connection, network: &Network, tools: Tools) -> Result<Self, ClientError> {
         let Tools { keys, hosts, budget, spool_dir, traffic, clock } = tools;
         let limits = &connection.limits;
-        Ok(Self {
+        let inner = Inner {
             name: connection.name.clone(),
             transport: Transport::new(connection, network)?,
             keyring: Keyring::new(keys),
@@ -104,7 +120,8 @@ impl Client {
             spool_dir,
             traffic,
             clock,
-        })
+        };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// What the server said of the keys it was asked with, in the order of its words.
@@ -364,7 +381,7 @@ impl Source for Client {
     }
 
     async fn pull(&self, ask: Ask<'_>) -> Result<Pulled, PullError> {
-        let tries = Tries::new();
+        let tries = Arc::new(Tries::new());
         let pulled = match ask.mode {
             Mode::Full => pages::full(self, &ask, &tries).await,
             Mode::Incremental => incremental::pull(self, &ask, &tries).await,

@@ -2,6 +2,8 @@
 //! they are full). It never finds anything missing. The filter is a claim: elements that must come
 //! back show whether it holds, and where it does not this pull is full.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::kind::{Kind, Paging};
@@ -32,7 +34,7 @@ struct Since {
 }
 
 /// Pulls what changed, or everything where that cannot be told.
-pub(super) async fn pull(client: &Client, ask: &Ask<'_>, tries: &Tries) -> Result<Pulled, PullError> {
+pub(super) async fn pull(client: &Client, ask: &Ask<'_>, tries: &Arc<Tries>) -> Result<Pulled, PullError> {
     let now = client.clock.now();
     let Some(since) = since(ask, now) else {
         return pages::full(client, ask, tries).await;

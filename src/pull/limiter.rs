@@ -7,8 +7,8 @@
 //! more than half of all while there are quick ones. Whoever holds least goes first, and of equals who
 //! waited longest for its last leave.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -29,13 +29,13 @@ const TOKEN_FAR: TimeDelta = TimeDelta::minutes(5);
 const SLOW: TimeDelta = TimeDelta::seconds(5);
 /// Who asked for nothing this long is forgotten: longer than from one full run to the next.
 const ACCOUNT_KEPT: TimeDelta = TimeDelta::days(2);
+/// How often is looked for whom to forget.
+const FORGET_EVERY: TimeDelta = TimeDelta::hours(1);
 
 /// A limit on requests a second (in bursts of one second's worth) and on requests at once.
 #[derive(Debug)]
 pub struct Limiter {
     state: Mutex<State>,
-    /// Somebody may go now who could not before.
-    moved: Notify,
 }
 
 #[derive(Debug)]
@@ -47,8 +47,13 @@ struct State {
     lowered_at: Option<DateTime<Utc>>,
     /// When the next request would go if all went evenly.
     next_at: Option<DateTime<Utc>>,
-    /// Who asked within [`ACCOUNT_KEPT`].
-    accounts: HashMap<ConnectionName, Account>,
+    /// Who has requests under way or waiting.
+    busy: HashMap<ConnectionName, Account>,
+    /// Who has none, but asked within [`ACCOUNT_KEPT`].
+    idle: HashMap<ConnectionName, Account>,
+    /// How many of those are slow.
+    idle_slow: usize,
+    forgot_at: Option<DateTime<Utc>>,
     /// Counts leaves to go and places in the queue.
     sequence: u64,
 }
@@ -59,11 +64,19 @@ struct Account {
     /// When each of its requests under way began.
     under_way: Vec<DateTime<Utc>>,
     /// Its requests that wait, in order.
-    waiting: Vec<u64>,
+    waiting: VecDeque<Waiter>,
     /// When it last got leave, as a count.
     last_leave: u64,
     was_slow: bool,
     asked_at: DateTime<Utc>,
+}
+
+/// A request that waits.
+#[derive(Debug, Clone)]
+struct Waiter {
+    number: u64,
+    /// It may go now, or knows best when it may.
+    woken: Arc<Notify>,
 }
 
 /// Leave to have one request under way; given back when dropped.
@@ -77,13 +90,12 @@ pub struct Ticket<'a> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        let took = self.clock.now() - self.since;
-        if let Some(account) = self.limiter.locked().accounts.get_mut(&self.who) {
+        let now = self.clock.now();
+        self.limiter.change(&self.who, now, |account| {
             let idx = account.under_way.iter().position(|since| *since == self.since);
             idx.map(|idx| account.under_way.swap_remove(idx));
-            account.was_slow = took >= SLOW;
-        }
-        self.limiter.moved.notify_waiters();
+            account.was_slow = now - self.since >= SLOW;
+        });
     }
 }
 
@@ -91,15 +103,16 @@ impl Drop for Ticket<'_> {
 struct Place<'a> {
     limiter: &'a Limiter,
     who: &'a ConnectionName,
-    number: u64,
+    clock: &'a Clock,
+    waiter: Waiter,
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        if let Some(account) = self.limiter.locked().accounts.get_mut(self.who) {
-            account.waiting.retain(|number| *number != self.number);
-        }
-        self.limiter.moved.notify_waiters();
+        let number = self.waiter.number;
+        self.limiter.change(self.who, self.clock.now(), |account| {
+            account.waiting.retain(|waiter| waiter.number != number);
+        });
     }
 }
 
@@ -122,10 +135,13 @@ impl Limiter {
             share: 1.0,
             lowered_at: None,
             next_at: None,
-            accounts: HashMap::new(),
+            busy: HashMap::new(),
+            idle: HashMap::new(),
+            idle_slow: 0,
+            forgot_at: None,
             sequence: 0,
         };
-        Self { state: Mutex::new(state), moved: Notify::new() }
+        Self { state: Mutex::new(state) }
     }
 
     /// Puts other limits in force; what the server said of the old ones stays.
@@ -133,19 +149,17 @@ impl Limiter {
         let mut state = self.locked();
         state.requests_per_second = requests_per_second;
         state.concurrency = concurrency;
-        drop(state);
-        self.moved.notify_waiters();
+        state.wake_all();
     }
 
     /// Waits until one more request of `who` may go.
     pub async fn enter(&self, who: &ConnectionName, clock: &Clock) -> Ticket<'_> {
-        let number = self.locked().queue(who, clock.now());
-        let place = Place { limiter: self, who, number };
+        let waiter = self.locked().queue(who, clock.now());
+        let place = Place { limiter: self, who, clock, waiter };
+        let Waiter { number, woken } = &place.waiter;
         loop {
-            let mut moved = std::pin::pin!(self.moved.notified());
-            moved.as_mut().enable();
             let now = clock.now();
-            let step = self.locked().step(who, number, now);
+            let step = self.locked().step(who, *number, now);
             match step {
                 Step::Go => {
                     drop(place);
@@ -153,10 +167,10 @@ impl Limiter {
                 }
                 Step::Token(wait) => tokio::select! {
                     // Meanwhile it may have become somebody else's.
-                    () = clock.sleep(wait) => self.moved.notify_waiters(),
-                    () = moved => {}
+                    () = clock.sleep(wait) => self.locked().wake(clock.now()),
+                    () = woken.notified() => {}
                 },
-                Step::Wait => moved.await,
+                Step::Wait => woken.notified().await,
             }
         }
     }
@@ -175,9 +189,18 @@ impl Limiter {
         let mut state = self.locked();
         if state.share < 1.0 {
             state.share = (state.share + SHARE_BACK).min(1.0);
-            drop(state);
-            self.moved.notify_waiters();
+            state.wake_all();
         }
+    }
+
+    /// Changes an account, and wakes whoever goes next then.
+    fn change(&self, who: &ConnectionName, now: DateTime<Utc>, change: impl FnOnce(&mut Account)) {
+        let mut state = self.locked();
+        if let Some(account) = state.busy.get_mut(who) {
+            change(account);
+            state.rest(who);
+        }
+        state.wake(now);
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {
@@ -186,25 +209,65 @@ impl Limiter {
 }
 
 impl State {
-    fn queue(&mut self, who: &ConnectionName, now: DateTime<Utc>) -> u64 {
-        self.accounts.retain(|_, account| account.is_busy() || now - account.asked_at < ACCOUNT_KEPT);
+    fn queue(&mut self, who: &ConnectionName, now: DateTime<Utc>) -> Waiter {
+        self.forget(now);
         self.sequence += 1;
-        let account = self.accounts.entry(who.clone()).or_insert_with(|| Account {
-            under_way: Vec::new(),
-            waiting: Vec::new(),
-            last_leave: 0,
-            was_slow: false,
-            asked_at: now,
+        let account = self.busy.entry(who.clone()).or_insert_with(|| {
+            let known = self.idle.remove(who);
+            self.idle_slow -= usize::from(known.as_ref().is_some_and(|account| account.was_slow));
+            known.unwrap_or_else(|| Account {
+                under_way: Vec::new(),
+                waiting: VecDeque::new(),
+                last_leave: 0,
+                was_slow: false,
+                asked_at: now,
+            })
         });
         account.asked_at = now;
-        account.waiting.push(self.sequence);
-        self.sequence
+        let waiter = Waiter { number: self.sequence, woken: Arc::default() };
+        account.waiting.push_back(waiter.clone());
+        waiter
+    }
+
+    /// Puts an account aside that wants nothing any more.
+    fn rest(&mut self, who: &ConnectionName) {
+        let is_idle = |account: &mut Account| account.under_way.is_empty() && account.waiting.is_empty();
+        if self.busy.get_mut(who).is_some_and(is_idle)
+            && let Some((who, account)) = self.busy.remove_entry(who)
+        {
+            self.idle_slow += usize::from(account.was_slow);
+            self.idle.insert(who, account);
+        }
+    }
+
+    fn forget(&mut self, now: DateTime<Utc>) {
+        let soon = TimeDelta::zero()..FORGET_EVERY;
+        if !self.forgot_at.is_some_and(|at| soon.contains(&(now - at))) {
+            self.forgot_at = Some(now);
+            self.idle.retain(|_, account| now - account.asked_at < ACCOUNT_KEPT);
+            self.idle_slow = self.idle.values().filter(|account| account.was_slow).count();
+        }
+    }
+
+    /// Wakes whoever goes next, and nobody else: where many wait, each has to be looked at.
+    fn wake(&self, now: DateTime<Utc>) {
+        let next = self.next(now).and_then(|who| self.busy[who].waiting.front());
+        if let Some(waiter) = next {
+            waiter.woken.notify_one();
+        }
+    }
+
+    /// Lets all look for themselves.
+    fn wake_all(&self) {
+        for waiter in self.busy.values().filter_map(|account| account.waiting.front()) {
+            waiter.woken.notify_one();
+        }
     }
 
     /// Decides for one request that waits; one that goes has taken its place and its token.
     fn step(&mut self, who: &ConnectionName, number: u64, now: DateTime<Utc>) -> Step {
         let is_next = self.next(now).is_some_and(|next| next == who);
-        if !is_next || self.accounts[who].waiting.first() != Some(&number) {
+        if !is_next || self.busy[who].waiting.front().is_none_or(|first| first.number != number) {
             return Step::Wait;
         }
         let wait = self.token_in(now);
@@ -214,7 +277,7 @@ impl State {
         self.take_token(now);
         self.sequence += 1;
         let last_leave = self.sequence;
-        let account = self.accounts.get_mut(who).expect("who waits has an account");
+        let account = self.busy.get_mut(who).expect("who waits has an account");
         account.under_way.push(now);
         account.last_leave = last_leave;
         Step::Go
@@ -222,9 +285,9 @@ impl State {
 
     /// Whose request goes next, if any may go.
     fn next(&self, now: DateTime<Utc>) -> Option<&ConnectionName> {
-        let taken: usize = self.accounts.values().map(|account| account.under_way.len()).sum();
+        let taken: usize = self.busy.values().map(|account| account.under_way.len()).sum();
         let free = self.allowed().checked_sub(taken).filter(|free| *free > 0)?;
-        let is_alone = self.accounts.len() == 1;
+        let is_alone = self.known() == 1;
         let may_slow = self.may_slow(now);
         let may_go = |account: &&Account| {
             let held = account.under_way.len();
@@ -232,17 +295,23 @@ impl State {
                 && (is_alone || held == 0 || free > held)
                 && (may_slow || !account.is_slow(now))
         };
-        let waiting = self.accounts.iter().filter(|(_, account)| may_go(account));
+        let waiting = self.busy.iter().filter(|(_, account)| may_go(account));
         let next = waiting.min_by_key(|(_, account)| (account.under_way.len(), account.last_leave));
         next.map(|(who, _)| who)
     }
 
     /// Whether one more request of a slow connection may go.
     fn may_slow(&self, now: DateTime<Utc>) -> bool {
-        let slow = self.accounts.values().filter(|account| account.is_slow(now));
-        let (count, taken) =
-            slow.fold((0, 0), |(count, taken), account| (count + 1, taken + account.under_way.len()));
-        count == self.accounts.len() || taken < (self.allowed() / 2).max(1)
+        let slow = self.busy.values().filter(|account| account.is_slow(now));
+        let (count, taken) = slow.fold((self.idle_slow, 0), |(count, taken), account| {
+            (count + 1, taken + account.under_way.len())
+        });
+        count == self.known() || taken < (self.allowed() / 2).max(1)
+    }
+
+    /// How many connections are known.
+    fn known(&self) -> usize {
+        self.busy.len() + self.idle.len()
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and a u32")]
@@ -271,10 +340,6 @@ impl State {
 }
 
 impl Account {
-    fn is_busy(&self) -> bool {
-        !self.under_way.is_empty() || !self.waiting.is_empty()
-    }
-
     fn is_slow(&self, now: DateTime<Utc>) -> bool {
         self.was_slow || self.under_way.iter().any(|since| now - *since >= SLOW)
     }

@@ -21,6 +21,7 @@ mod totals;
 mod transport;
 mod tries;
 mod users;
+mod window;
 
 pub use raw::{Ground, Question, Raw, RawAnswer};
 

@@ -1,12 +1,9 @@
 //! A full pull: drives a [`Listing`] over the network, page after page, several at once where paging
 //! is understood, until its end is proved or it breaks off. One that broke off makes no snapshot.
 
-use std::collections::VecDeque;
-use std::future::Future;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesOrdered;
 
 use crate::fingerprint;
 use crate::kind::Kind;
@@ -18,12 +15,13 @@ use crate::pull::page::{self, Page};
 use crate::pull::query::{Came, Query, Rows};
 use crate::pull::transport::Answer;
 use crate::pull::tries::Tries;
+use crate::pull::window::Window;
 use crate::pull::{Ask, PullError, Pulled};
 use crate::snapshot::{Extent, Rejected, Snapshot};
 use crate::tolerate::List;
 
 /// Pulls a kind in full, with fewer rows a page where the server asks for that.
-pub(super) async fn full(client: &Client, ask: &Ask<'_>, tries: &Tries) -> Result<Pulled, PullError> {
+pub(super) async fn full(client: &Client, ask: &Ask<'_>, tries: &Arc<Tries>) -> Result<Pulled, PullError> {
     let mut count = page_size(client, ask.memory);
     loop {
         match Walk::new(client, ask, tries, count).run().await {
@@ -74,7 +72,7 @@ enum Odd {
 struct Walk<'a> {
     client: &'a Client,
     ask: &'a Ask<'a>,
-    tries: &'a Tries,
+    tries: &'a Arc<Tries>,
     count: u32,
     listing: Listing,
     gather: Option<(Gather<'a>, String)>,
@@ -86,7 +84,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(client: &'a Client, ask: &'a Ask<'a>, tries: &'a Tries, count: u32) -> Self {
+    fn new(client: &'a Client, ask: &'a Ask<'a>, tries: &'a Arc<Tries>, count: u32) -> Self {
         Self {
             client,
             ask,
@@ -104,13 +102,10 @@ impl<'a> Walk<'a> {
 
     async fn run(mut self) -> Result<Pulled, Stop> {
         let (client, kind, tries) = (self.client, self.ask.kind, self.tries);
+        let request = |query: Query| client.list(&kind.path, kind.name.as_str(), query, None);
         let fetch = |query: Query| {
-            let request = client.list(&kind.path, kind.name.as_str(), query, None);
-            async move { client.ask_ahead(&request, tries).await }
-        };
-        let ask = async |query: Query| {
-            let request = client.list(&kind.path, kind.name.as_str(), query, None);
-            client.ask(&request, tries).await
+            let (client, request, tries) = (client.clone(), request(query), Arc::clone(tries));
+            async move { client.ask_ahead(&request, &tries).await }
         };
         let mut window = Window::new();
         while let Some(query) = self.listing.next() {
@@ -120,14 +115,14 @@ impl<'a> Walk<'a> {
                 None => {
                     // No memory: it is waited for with empty hands.
                     window = Window::new();
-                    ask(query).await?
+                    client.ask(&request(query), tries).await?
                 }
             };
             if let Step::Odd(_) = self.read(query, &answer)? {
                 // What is not what a list looks like gets one more chance.
                 drop(answer);
                 window = Window::new();
-                let answer = ask(query).await?;
+                let answer = client.ask(&request(query), tries).await?;
                 if let Step::Odd(odd) = self.read(query, &answer)? {
                     return self.give_up(query, odd);
                 }
@@ -316,32 +311,5 @@ pub(super) fn pulled(gathered: Gathered, extent: Extent, requests: u64, memory: 
         requests,
         replaced: 0,
         memory,
-    }
-}
-
-/// Requests under way together, answered in the order they are wanted.
-struct Window<F: Future> {
-    queries: VecDeque<Query>,
-    answers: FuturesOrdered<F>,
-}
-
-impl<F: Future> Window<F> {
-    fn new() -> Self {
-        Self { queries: VecDeque::new(), answers: FuturesOrdered::new() }
-    }
-
-    /// The answer to `query`, while those `ahead` are under way. What was asked for ahead and is not
-    /// wanted any more is dropped.
-    async fn answer(&mut self, query: Query, ahead: &[Query], fetch: impl Fn(Query) -> F) -> F::Output {
-        let wanted = std::iter::once(query).chain(ahead.iter().copied());
-        if !self.queries.iter().copied().zip(wanted.clone()).all(|(has, wants)| has == wants) {
-            *self = Self::new();
-        }
-        for query in wanted.skip(self.queries.len()) {
-            self.queries.push_back(query);
-            self.answers.push_back(fetch(query));
-        }
-        self.queries.pop_front();
-        self.answers.next().await.expect("the query has just been pushed")
     }
 }

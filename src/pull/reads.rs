@@ -1,6 +1,8 @@
 //! Single reads: one element, or the values of one measure. What they answer is evidence, so whatever
 //! is not plainly the thing asked for is `Unclear`.
 
+use std::sync::LazyLock;
+
 use crate::element::ElementId;
 use crate::kind::{self, Kind, KindName};
 use crate::pull::client::{Client, Request};
@@ -18,12 +20,16 @@ pub(super) async fn element(client: &Client, kind: &Kind, id: ElementId) -> Resu
 
 /// Reads the values of one measure.
 pub(super) async fn measure_data(client: &Client, id: ElementId) -> Result<Single, PullError> {
-    let kind = kind::catalogue().into_iter().find(|kind| kind.name.as_str() == KindName::MEASURES);
-    let kind = kind.expect("the catalogue knows measures");
-    let path = format!("{}/{id}/measureData", kind.path);
+    let path = format!("{}/{id}/measureData", MEASURES.path);
     let request = client.request(&path, format!("measure data {id}"));
-    read(client, &request, |text| values(text, &kind)).await
+    read(client, &request, |text| values(text, &MEASURES)).await
 }
+
+/// Measures, as the catalogue has them.
+static MEASURES: LazyLock<Kind> = LazyLock::new(|| {
+    let kind = kind::catalogue().into_iter().find(|kind| kind.name.as_str() == KindName::MEASURES);
+    kind.expect("the catalogue knows measures")
+});
 
 /// Asks, and once more where the body is not what it should be.
 async fn read(

@@ -123,7 +123,10 @@ impl Transport {
     }
 
     async fn body(&self, mut response: Response, room: &mut Room) -> Result<Option<Vec<u8>>, NoAnswer> {
-        let mut body = Vec::new();
+        // What it says of itself is believed as far as there is room.
+        let told = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
+        let told = told.filter(|bytes| *bytes <= BODY_BYTES_MAX && room.grow(*bytes));
+        let mut body = Vec::with_capacity(told.unwrap_or_default());
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(error))? {
             let bytes = body.len() + chunk.len();
             if bytes > BODY_BYTES_MAX {

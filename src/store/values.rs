@@ -1,7 +1,7 @@
 //! Measure values: documents kept as answered, points reconciled by the rules of elements. A point is
 //! removed softly; an answer that lost too much is held; one change row per measure and run.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
@@ -64,8 +64,8 @@ fn apply(sql: &Sql<'_>, writer: &Writer<'_>, reads: &[Read], spares: bool) -> Re
     let documents = stored_documents(sql, writer, reads)?;
     let mut points =
         stored_points(sql, writer, reads.iter().filter(|read| spares || is_news(read, &documents)))?;
-    let mut batch = Batch::default();
     let mut asked = Vec::new();
+    let mut answers = Vec::new();
     for read in reads {
         let stored = points.remove(&read.id).unwrap_or_default();
         if spares && lacks_points(&stored, read) {
@@ -75,10 +75,18 @@ fn apply(sql: &Sql<'_>, writer: &Writer<'_>, reads: &[Read], spares: bool) -> Re
         if is_news(read, &documents)
             && let Some(document) = &read.document
         {
-            let answer = Answer { id: read.id, document, is_first: !documents.contains_key(&read.id) };
-            batch.keep(sql, writer, &answer, &stored, is_released(&read.id))?;
+            answers.push(Answer {
+                id: read.id,
+                document,
+                is_first: !documents.contains_key(&read.id),
+                is_released: is_released(&read.id),
+                recognised: values::recognise(document),
+                stored,
+            });
         }
     }
+    let mut batch = Batch::default();
+    answers.iter().try_for_each(|answer| batch.keep(sql, writer, answer))?;
     details::asked(sql, writer, &asked)?;
     let done = batch.write(sql)?;
     keep_held(sql, writer.connection, &kind, held.clone(), writer.now)?;
@@ -96,10 +104,7 @@ fn is_news(read: &Read, documents: &HashMap<ElementId, (String, bool)>) -> bool 
 fn lacks_points(stored: &Stored, read: &Read) -> bool {
     let Some(document) = &read.document else { return false };
     let points = values::recognise(document).unwrap_or_default();
-    let answered: BTreeSet<(&str, &str)> =
-        points.iter().map(|point| (point.series.as_str(), point.period.as_str())).collect();
-    let mut present = stored.iter().filter(|(_, point)| !point.is_removed);
-    present.any(|((series, period), _)| !answered.contains(&(series.as_str(), period.as_str())))
+    lacking(stored, &points).next().is_some()
 }
 
 fn is_same(before: &str, after: &str) -> bool {
@@ -131,9 +136,16 @@ struct StoredPoint {
     is_removed: bool,
 }
 
-type Key = (String, String);
-/// The points of one measure.
-type Stored = BTreeMap<Key, StoredPoint>;
+/// The points of one measure, sorted by their labels.
+type Stored = Vec<StoredPoint>;
+
+/// Points that people see and that an answer, sorted as well, lacks.
+fn lacking<'s>(stored: &'s Stored, answered: &[Point]) -> impl Iterator<Item = &'s Point> {
+    let is_answered =
+        |point: &Point| answered.binary_search_by(|answered| answered.label().cmp(&point.label())).is_ok();
+    let present = stored.iter().filter(|stored| !stored.is_removed).map(|stored| &stored.point);
+    present.filter(move |point| !is_answered(point))
+}
 
 fn stored_points<'r>(
     sql: &Sql<'_>,
@@ -162,8 +174,10 @@ fn stored_points<'r>(
     )?;
     let mut measures: HashMap<ElementId, Stored> = HashMap::new();
     for (id, stored) in found {
-        let key = (stored.point.series.clone(), stored.point.period.clone());
-        measures.entry(id).or_default().insert(key, stored);
+        measures.entry(id).or_default().push(stored);
+    }
+    for stored in measures.values_mut() {
+        stored.sort_unstable_by(|a, b| a.point.label().cmp(&b.point.label()));
     }
     Ok(measures)
 }
@@ -180,40 +194,39 @@ struct Answer<'a> {
     id: ElementId,
     document: &'a str,
     is_first: bool,
+    is_released: bool,
+    recognised: Result<Vec<Point>, Unrecognised>,
+    stored: Stored,
 }
 
 /// What a batch of answers changes, until it is written.
 #[derive(Debug, Default)]
-struct Batch {
+struct Batch<'a> {
     done: ValuesDone,
-    documents: Vec<Vec<Cell<'static>>>,
-    points: Vec<Vec<Cell<'static>>>,
-    gone: Vec<Vec<Cell<'static>>>,
+    documents: Vec<Vec<Cell<'a>>>,
+    points: Vec<Vec<Cell<'a>>>,
+    gone: Vec<Vec<Cell<'a>>>,
 }
 
-impl Batch {
-    fn keep(
-        &mut self,
-        sql: &Sql<'_>,
-        writer: &Writer<'_>,
-        answer: &Answer<'_>,
-        stored: &Stored,
-        is_released: bool,
-    ) -> Result<(), Fault> {
-        let Answer { id, document, is_first } = *answer;
-        let present = stored.values().filter(|point| !point.is_removed).count();
-        let recognised = values::recognise(document);
+/// A point as people saw it, and as they see it now.
+type Change<'a> = (Option<&'a Point>, Option<&'a Point>);
+
+impl<'a> Batch<'a> {
+    fn keep(&mut self, sql: &Sql<'_>, writer: &'a Writer<'_>, answer: &'a Answer<'_>) -> Result<(), Fault> {
+        let Answer { id, document, is_first, is_released, recognised, stored } = answer;
+        let id = *id;
+        let present = stored.iter().filter(|point| !point.is_removed).count();
         let points = recognised.as_deref().unwrap_or_default();
         let is_held = present > 0 && points.len() * 2 < present && !is_released;
-        let changes = match &recognised {
+        let changes = match recognised {
             Ok(points) => self.keep_points(writer, id, stored, points, !is_held),
             Err(_) => Vec::new(),
         };
         let is_recognised = recognised.is_ok();
-        let cells = [document.to_cell(), is_recognised.to_cell(), is_held.to_cell(), writer.now.to_cell()];
-        self.documents.push(key(writer, id).into_iter().chain(cells).map(Cell::into_owned).collect());
+        let cells = [document.to_cell(), Cell::Integer(is_recognised.into()), Cell::Integer(is_held.into())];
+        self.documents.push(key(writer, id).into_iter().chain(cells).chain([writer.now.to_cell()]).collect());
         if let Err(Unrecognised { keys }) = recognised {
-            self.done.unrecognised.push((id, keys));
+            self.done.unrecognised.push((id, keys.clone()));
         }
         if is_held {
             self.done.held.push(id);
@@ -223,47 +236,37 @@ impl Batch {
             (true, false) => writer.log(sql, id, Operation::Insert, None),
             (false, false) => {
                 self.done.changed.push(id);
-                writer.log_fields(sql, id, Operation::Update, &changes)
+                writer.log_fields(sql, id, Operation::Update, &told(changes))
             }
         }
     }
 
-    /// Keeps the points that differ, and gives what people see change. Of two points with one key the last
-    /// counts.
+    /// Keeps the points that differ, and gives what people see change.
     fn keep_points(
         &mut self,
-        writer: &Writer<'_>,
+        writer: &'a Writer<'_>,
         id: ElementId,
-        stored: &Stored,
-        points: &[Point],
+        stored: &'a Stored,
+        points: &'a [Point],
         removes: bool,
-    ) -> Vec<FieldChange> {
-        let keyed = |point| (label_key(point), point);
-        let points: BTreeMap<Key, &Point> = points.iter().map(keyed).collect();
+    ) -> Vec<Change<'a>> {
         let mut changes = Vec::new();
-        for (label, &point) in &points {
-            let before = stored.get(label);
+        for point in points {
+            let before = stored.binary_search_by(|stored| stored.point.label().cmp(&point.label()));
+            let before = before.ok().map(|at| &stored[at]);
             if before.is_none_or(|before| before.is_removed || before.point != *point) {
                 self.points.push(row(writer, id, point));
             }
-            let before = before.filter(|before| !before.is_removed).map(|before| shown(&before.point));
-            let after = Some(shown(point));
-            if before != after {
-                changes.push(FieldChange { field: name(point), before, after });
+            let before = before.filter(|before| !before.is_removed).map(|before| &before.point);
+            if before.is_none_or(|before| before.value != point.value || before.text != point.text) {
+                changes.push((before, Some(point)));
             }
         }
-        let gone =
-            stored.iter().filter(|(key, before)| removes && !before.is_removed && !points.contains_key(*key));
-        for ((series, period), before) in gone {
-            let cells = [series.to_cell(), period.to_cell(), writer.now.to_cell()];
-            self.gone.push(key(writer, id).into_iter().chain(cells).map(Cell::into_owned).collect());
-            changes.push(FieldChange {
-                field: name(&before.point),
-                before: Some(shown(&before.point)),
-                after: None,
-            });
+        for before in lacking(stored, points).filter(|_| removes) {
+            let cells = [before.series.to_cell(), before.period.to_cell(), writer.now.to_cell()];
+            self.gone.push(key(writer, id).into_iter().chain(cells).collect());
+            changes.push((Some(before), None));
         }
-        changes.sort_unstable_by(|a, b| a.field.cmp(&b.field));
         changes
     }
 
@@ -281,11 +284,20 @@ impl Batch {
     }
 }
 
-fn label_key(point: &Point) -> Key {
-    (point.series.clone(), point.period.clone())
+/// What people see change, for the log.
+fn told(changes: Vec<Change<'_>>) -> Vec<FieldChange> {
+    let mut told: Vec<FieldChange> = changes
+        .into_iter()
+        .filter_map(|(before, after)| {
+            let field = name(after.or(before)?);
+            Some(FieldChange { field, before: before.map(shown), after: after.map(shown) })
+        })
+        .collect();
+    told.sort_unstable_by(|a, b| a.field.cmp(&b.field));
+    told
 }
 
-fn row(writer: &Writer<'_>, id: ElementId, point: &Point) -> Vec<Cell<'static>> {
+fn row<'a>(writer: &'a Writer<'_>, id: ElementId, point: &'a Point) -> Vec<Cell<'a>> {
     let Point { series, series_id, period, period_id, value, text } = point;
     let cells = [
         series.to_cell(),
@@ -295,7 +307,7 @@ fn row(writer: &Writer<'_>, id: ElementId, point: &Point) -> Vec<Cell<'static>> 
         value.to_cell(),
         text.to_cell(),
     ];
-    key(writer, id).into_iter().chain(cells).map(Cell::into_owned).collect()
+    key(writer, id).into_iter().chain(cells).collect()
 }
 
 const DOCUMENTS: Columns<'_> = &[

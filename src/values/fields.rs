@@ -36,7 +36,7 @@ pub(super) struct Fields<'v>(pub(super) &'v Map<String, Value>);
 impl<'v> Fields<'v> {
     fn get(self, name: &str) -> Option<&'v Value> {
         let mut fields = self.0.iter();
-        fields.find_map(|(key, value)| (plain(key) == name).then_some(value))
+        fields.find_map(|(key, value)| is_plain(key, name).then_some(value))
     }
 
     /// The period, where a field says that it is one. A `name` beside the ids of both is the series'.
@@ -99,7 +99,7 @@ impl<'v> Fields<'v> {
         let mut cells = Vec::new();
         for (key, value) in self.0 {
             let plain = plain(key);
-            let is_aside = is_period_name(key)
+            let is_aside = names_period(&plain)
                 || ASIDE.contains(&plain.as_str())
                 || key.ends_with("Id")
                 || plain.starts_with("series");
@@ -124,7 +124,7 @@ impl<'v> Fields<'v> {
 pub(super) fn amount(cell: &Value) -> Option<(Option<f64>, Option<String>)> {
     match cell {
         Value::Null => Some((None, None)),
-        Value::Number(number) => Some(number_or_text(&number.to_string())),
+        Value::Number(number) => Some(number_or_text(number.as_str())),
         Value::String(text) => Some(number_or_text(text.trim())),
         Value::Object(object) => {
             let fields = Fields(object);
@@ -157,11 +157,32 @@ fn integer(value: &Value) -> Option<i64> {
 
 /// Whether a column of that name tells the period.
 pub(super) fn is_period_name(name: &str) -> bool {
-    let plain = plain(name);
-    plain.contains("period") || ["date", "month", "name"].contains(&plain.as_str())
+    names_period(&plain(name))
+}
+
+fn names_period(plain: &str) -> bool {
+    plain.contains("period") || ["date", "month", "name"].contains(&plain)
+}
+
+/// Whether `name` is what [`plain`] makes of `key`; asked of every field of every row, so that it makes nothing.
+fn is_plain(key: &str, name: &str) -> bool {
+    if !key.is_ascii() {
+        return plain(key) == name;
+    }
+    plain_letters(key).eq(name.bytes())
+}
+
+/// What is left of an ASCII name.
+fn plain_letters(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(u8::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase())
 }
 
 /// A name without case, blanks and underscores.
 pub(super) fn plain(name: &str) -> String {
+    if name.is_ascii() {
+        let mut plain = String::with_capacity(name.len());
+        plain.extend(plain_letters(name).map(char::from));
+        return plain;
+    }
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

@@ -7,7 +7,7 @@ mod fields;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -40,6 +40,14 @@ pub struct Point {
     pub text: Option<String>,
 }
 
+impl Point {
+    /// What tells it from the other points of its measure: the series and the period.
+    #[must_use]
+    pub fn label(&self) -> (&str, &str) {
+        (&self.series, &self.period)
+    }
+}
+
 /// An answer of unknown shape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unrecognised {
@@ -61,25 +69,32 @@ pub fn recognise(document: &str) -> Result<Vec<Point>, Unrecognised> {
     let Some(points) = points else {
         return Err(Unrecognised { keys: keys(&root) });
     };
-    let distinct: BTreeMap<_, _> = apart(points)
-        .into_iter()
-        .map(|point| ((point.series.clone(), point.period.clone()), point))
-        .collect();
-    Ok(distinct.into_values().collect())
+    let mut points = apart(points);
+    points.sort_by(|a, b| a.label().cmp(&b.label()));
+    // The sort is stable, so that the last of equals comes last; it is the one that stays.
+    points.dedup_by(|later, kept| {
+        let is_same = later.label() == kept.label();
+        if is_same {
+            std::mem::swap(later, kept);
+        }
+        is_same
+    });
+    Ok(points)
 }
 
 /// Tells periods apart that share a name but not an id (`Q1` of two years): the id joins the name.
 fn apart(mut points: Vec<Point>) -> Vec<Point> {
-    let mut ids: BTreeMap<String, BTreeSet<i64>> = BTreeMap::new();
+    let mut ids = HashMap::new();
+    let mut shared = HashSet::new();
     for point in &points {
-        if let Some(id) = point.period_id {
-            ids.entry(point.period.clone()).or_default().insert(id);
+        if let Some(id) = point.period_id
+            && ids.insert(point.period.as_str(), id).is_some_and(|before| before != id)
+        {
+            shared.insert(point.period.clone());
         }
     }
-    for point in &mut points {
-        if let Some(id) = point.period_id
-            && ids.get(&point.period).is_some_and(|ids| ids.len() > 1)
-        {
+    for point in points.iter_mut().filter(|point| shared.contains(&point.period)) {
+        if let Some(id) = point.period_id {
             point.period = format!("{} ({id})", point.period);
         }
     }
@@ -110,7 +125,7 @@ fn in_envelope(root: &Value) -> Option<Vec<Point>> {
 
 fn table(rows: &[Value]) -> Option<Vec<Point>> {
     let points: Option<Vec<_>> = rows.iter().map(|row| row_points(row.as_object()?)).collect();
-    Some(points?.concat())
+    Some(points?.into_iter().flatten().collect())
 }
 
 fn row_points(row: &Map<String, Value>) -> Option<Vec<Point>> {
@@ -173,7 +188,7 @@ fn series_map(object: &Map<String, Value>) -> Option<Vec<Point>> {
             values_of(&Named { name, id }, items)
         })
         .collect();
-    Some(points?.concat())
+    Some(points?.into_iter().flatten().collect())
 }
 
 /// `{"columns": ["Period", "Actual"], "rows": [["Jan-26", 7]]}`.

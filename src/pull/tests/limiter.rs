@@ -1,5 +1,9 @@
 //! Limits kept, and shared fairly.
 
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
 
@@ -149,4 +153,40 @@ async fn a_clock_set_back_does_not_stop_requests() {
 async fn a_rate_of_less_than_one_in_five_minutes_is_kept_too() {
     let took = seconds_for(&Limiter::new(0.0025, 1), 4).await;
     assert!((took - 1200.0).abs() < 1.0, "{took}");
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn of_many_that_wait_one_is_woken_for_one_place() {
+    let gate = Gate::new(1);
+    let held = gate.take("first", 1);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let crowd: Vec<_> = (0..50).map(|n| name(&format!("c{n}"))).collect();
+    let mut waiting: Vec<_> =
+        crowd.iter().map(|who| Box::pin(gate.limiter.enter(who, &gate.clock))).collect();
+    let mut poll = |n: usize| pin!(&mut waiting[n]).poll(&mut Context::from_waker(&waker));
+    assert!((0..50).map(&mut poll).all(|polled| polled.is_pending()));
+    drop(held);
+    assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+    let went: Vec<_> = (0..50).map(poll).filter(Poll::is_ready).collect();
+    assert_eq!(went.len(), 1);
+}
+
+#[tokio::test]
+async fn who_asks_for_nothing_for_two_days_is_forgotten() {
+    let gate = Gate::new(2);
+    drop((gate.take("gone", 1), gate.take("city", 1)));
+    assert_eq!(gate.take("city", 9).len(), 1, "room is kept for the other");
+    gate.let_pass(49 * 3600);
+    assert_eq!(gate.take("city", 9).len(), 2);
 }
