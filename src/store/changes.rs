@@ -62,15 +62,28 @@ pub(super) struct Writer<'a> {
     pub(super) part: &'static str,
     /// The instant written into the rows.
     pub(super) now: DateTime<Utc>,
+    /// The same, as it is written.
+    stamp: Cell<'static>,
     pending: RefCell<Pending>,
 }
 
-/// Change rows on their way, each without its sequence.
+/// Changes on their way.
 #[derive(Debug, Default)]
 struct Pending {
-    rows: Vec<[Cell<'static>; 6]>,
+    changes: Vec<Logged>,
     bytes: usize,
 }
+
+/// A change on its way: small, for a first load has one for each element.
+#[derive(Debug)]
+struct Logged {
+    id: ElementId,
+    operation: Operation,
+    texts: Option<Box<Texts>>,
+}
+
+/// The fields of a change, their values before and after, the evidence.
+type Texts = [Option<String>; 4];
 
 impl<'a> Writer<'a> {
     pub(super) fn new(
@@ -80,7 +93,13 @@ impl<'a> Writer<'a> {
         part: &'static str,
         now: DateTime<Utc>,
     ) -> Self {
-        Self { run, connection, kind, part, now, pending: RefCell::default() }
+        let stamp = now.to_cell().into_owned();
+        Self { run, connection, kind, part, now, stamp, pending: RefCell::default() }
+    }
+
+    /// The instant written into the rows, as a value.
+    pub(super) fn stamp(&self) -> Cell<'_> {
+        self.stamp.to_cell()
     }
 
     /// What names one of the kind's elements.
@@ -114,19 +133,14 @@ impl<'a> Writer<'a> {
         self.add(sql, id, operation, [Some(names), Some(before), Some(after), None])
     }
 
-    fn add(
-        &self,
-        sql: &Sql<'_>,
-        id: ElementId,
-        operation: Operation,
-        texts: [Option<String>; 4],
-    ) -> Result<(), Fault> {
+    fn add(&self, sql: &Sql<'_>, id: ElementId, operation: Operation, texts: Texts) -> Result<(), Fault> {
         let mut pending = self.pending.borrow_mut();
-        pending.bytes += texts.iter().flatten().map(String::len).sum::<usize>() + size_of::<[Cell<'_>; 6]>();
-        let [fields, before, after, evidence] =
-            texts.map(|text| text.map_or(Cell::Null, |text| Cell::Text(text.into())));
-        let operation = Cell::Text(operation.as_str().into());
-        pending.rows.push([Cell::Integer(id.0), operation, fields, before, after, evidence]);
+        pending.bytes += size_of::<Logged>();
+        let texts = texts.iter().any(Option::is_some).then(|| Box::new(texts));
+        for text in texts.iter().flat_map(|texts| texts.iter()) {
+            pending.bytes += size_of_val(text) + text.as_ref().map_or(0, String::len);
+        }
+        pending.changes.push(Logged { id, operation, texts });
         if pending.bytes < PENDING_MAX {
             return Ok(());
         }
@@ -136,25 +150,30 @@ impl<'a> Writer<'a> {
 
     /// Writes the change rows that were logged. The last thing of a commit.
     pub(super) fn finish(&self, sql: &Sql<'_>) -> Result<(), Fault> {
-        let Pending { rows, .. } = self.pending.take();
-        if rows.is_empty() {
+        let Pending { changes, .. } = self.pending.take();
+        if changes.is_empty() {
             return Ok(());
         }
         let last: i64 = sql
             .prepare_cached("UPDATE sequences SET last = last + ?1 WHERE name = 'changes' RETURNING last")?
-            .query_row([rows.len()], |row| row.get(0))?;
-        let first = last + 1 - i64::try_from(rows.len())?;
-        let Self { run, connection, kind, part, now, .. } = self;
-        let mut numbered = (first..).zip(rows).map(|(sequence, row)| {
+            .query_row([changes.len()], |row| row.get(0))?;
+        let first = last + 1 - i64::try_from(changes.len())?;
+        let Self { run, connection, kind, part, .. } = self;
+        let mut numbered = (first..).zip(changes).map(|(sequence, change)| {
+            let Logged { id, operation, texts } = change;
             let head = [
                 Cell::Integer(sequence),
                 Cell::Integer(run.0),
-                now.to_cell(),
+                self.stamp(),
                 connection.as_str().to_cell(),
                 kind.to_cell(),
                 part.to_cell(),
+                Cell::Integer(id.0),
+                operation.as_str().to_cell(),
             ];
-            Ok(head.into_iter().chain(row).collect())
+            let texts = texts.map_or_else(Texts::default, |texts| *texts);
+            let texts = texts.map(|text| text.map_or(Cell::Null, |text| Cell::Text(text.into())));
+            Ok(head.into_iter().chain(texts).collect())
         });
         sql.load("changes", &WRITTEN, &mut numbered)
     }

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 
 use super::changes::Writer;
-use super::elements::texts;
+use super::elements::{KEY, texts};
 use super::fields::Known;
 use super::sql::{Cell, Fault, Sql, ToCell as _};
 use super::{Store, StoreError, reads};
@@ -102,11 +102,10 @@ fn keep_details(
         known.note(sql, after, || Ok(before.is_some() || is_read_through(sql, writer)?))?;
         rows.push(writer.key(read.id).into_iter().chain([after.to_cell(), writer.now.to_cell()]).collect());
     }
-    sql.execute_rows(
-        "UPDATE elements SET detail = rows.detail,
-           changed_at = CASE WHEN elements.detail IS NULL THEN elements.changed_at ELSE rows.now END
-         FROM rows
-         WHERE elements.kind = rows.kind AND elements.connection = rows.connection AND elements.id = rows.id",
+    sql.update_rows(
+        "elements",
+        "detail = {detail},
+         changed_at = CASE WHEN elements.detail IS NULL THEN elements.changed_at ELSE {now} END",
         &[
             ("kind", "text"),
             ("connection", "text"),
@@ -114,6 +113,7 @@ fn keep_details(
             ("detail", "jsonb"),
             ("now", "timestamptz"),
         ],
+        KEY.len(),
         &rows,
     )?;
     Ok(changed)

@@ -1,10 +1,11 @@
 //! The documents that a commit writes: new ones are loaded, known ones compared, in pieces that fit into
 //! memory.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::changes::Writer;
-use super::elements::texts;
+use super::elements::{KEY, texts};
 use super::fields::Known;
 use super::sql::{self, Cell, Fault, Sql, ToCell as _};
 use super::{KindCommit, memory};
@@ -54,10 +55,10 @@ pub(super) struct Writing<'a> {
 }
 
 /// A listed document, on its way into its row.
-struct Listed {
+struct Listed<'a> {
     write: Write,
     entry: Entry,
-    doc: String,
+    doc: Cow<'a, str>,
     columns: Columns,
 }
 
@@ -95,11 +96,13 @@ impl<'a> Writing<'a> {
     }
 
     /// Reads a listed document, and sees its fields.
-    fn read(&mut self, write: Write) -> Result<Listed, Fault> {
+    fn read(&mut self, write: Write) -> Result<Listed<'a>, Fault> {
         let entry = self.commit.snapshot.entries[write.entry];
         let doc = self.commit.spool.read(entry.span)?;
-        self.known.see(&doc);
-        Ok(Listed { write, entry, columns: tolerate::columns(&doc), doc: doc.into_owned() })
+        let members = tolerate::members(&doc);
+        self.known.see(&members);
+        let columns = Columns::of(&members);
+        Ok(Listed { write, entry, columns, doc })
     }
 
     fn insert(&mut self, new: &[Write]) -> Result<(), Fault> {
@@ -110,7 +113,7 @@ impl<'a> Writing<'a> {
         // One by one, so that the server takes one in while the next is read.
         let mut rows = new.iter().map(|write| {
             let listed = self.read(*write)?;
-            let stamps = [writer.now.to_cell(), writer.now.to_cell(), Cell::Integer(writer.run.0)];
+            let stamps = [writer.stamp(), writer.stamp(), Cell::Integer(writer.run.0)];
             Ok(listed.into_cells(writer).chain(["present".to_cell()]).chain(stamps).collect())
         });
         sql.load("elements", &INSERTED, &mut rows)?;
@@ -132,7 +135,7 @@ impl<'a> Writing<'a> {
             let is_restore = listed.write.operation == Operation::Restore;
             // Else only what stands outside the fingerprint differs: a field became volatile, or is no longer.
             let is_change = is_restore || !fields.is_empty();
-            let stamps = [Cell::Integer(is_change.into()), writer.now.to_cell(), Cell::Integer(writer.run.0)];
+            let stamps = [Cell::Integer(is_change.into()), writer.stamp(), Cell::Integer(writer.run.0)];
             if is_change {
                 writer.log_fields(sql, id, listed.write.operation, &fields)?;
             }
@@ -146,8 +149,7 @@ impl<'a> Writing<'a> {
             }
             rows.push(listed.into_cells(writer).chain(stamps).collect());
         }
-        sql.execute_rows(UPDATE, UPDATED, &rows)?;
-        Ok(())
+        sql.update_rows("elements", UPDATE, UPDATED, KEY.len(), &rows)
     }
 
     fn note_changes(&mut self, columns: &Columns, fields: Vec<FieldChange>) {
@@ -159,9 +161,9 @@ impl<'a> Writing<'a> {
     }
 }
 
-impl Listed {
+impl<'a> Listed<'a> {
     /// What stands in the row of a new and of a known element alike.
-    fn into_cells<'a>(self, writer: &Writer<'a>) -> impl Iterator<Item = Cell<'a>> + use<'a> {
+    fn into_cells(self, writer: &Writer<'a>) -> impl Iterator<Item = Cell<'a>> + use<'a> {
         let Columns { name, scorecard_id, owner_id, last_edited } = self.columns;
         let text = |text: Option<String>| text.map_or(Cell::Null, |text| Cell::Text(text.into()));
         let number = |number: Option<i64>| number.map_or(Cell::Null, Cell::Integer);
@@ -171,7 +173,7 @@ impl Listed {
             number(owner_id),
             text(last_edited),
             Cell::Bytes(self.entry.fingerprint.to_bytes().to_vec().into()),
-            Cell::Text(self.doc.into()),
+            Cell::Text(self.doc),
         ];
         writer.key(self.entry.id).into_iter().chain(own)
     }
@@ -208,11 +210,8 @@ const UPDATED: sql::Columns<'_> = &[
     ("run", "bigint"),
 ];
 
-const UPDATE: &str = "UPDATE elements SET
-       name = rows.name, scorecard_id = rows.scorecard_id, owner_id = rows.owner_id,
-       last_edited = rows.last_edited, fingerprint = rows.fingerprint, doc = rows.doc,
-       state = 'present', reason = NULL, evidence = NULL, removed_at = NULL,
-       changed_at = CASE WHEN rows.is_change THEN rows.now ELSE elements.changed_at END,
-       changed_run = CASE WHEN rows.is_change THEN rows.run ELSE elements.changed_run END
-     FROM rows
-     WHERE elements.kind = rows.kind AND elements.connection = rows.connection AND elements.id = rows.id";
+const UPDATE: &str = "name = {name}, scorecard_id = {scorecard_id}, owner_id = {owner_id},
+     last_edited = {last_edited}, fingerprint = {fingerprint}, doc = {doc},
+     state = 'present', reason = NULL, evidence = NULL, removed_at = NULL,
+     changed_at = CASE WHEN {is_change} THEN {now} ELSE elements.changed_at END,
+     changed_run = CASE WHEN {is_change} THEN {run} ELSE elements.changed_run END";

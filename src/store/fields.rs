@@ -2,13 +2,12 @@
 //! with the data; their view columns are given later, so that a view can never cost a run.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use chrono::{DateTime, Utc};
 
 use super::sql::{Fault, Sql};
 use crate::name::ConnectionName;
-use crate::tolerate;
+use crate::tolerate::{self, Member};
 
 /// Fields noted per connection and kind: an API that writes data into its keys must not fill the store.
 const FIELDS_MAX: usize = 1000;
@@ -60,30 +59,26 @@ impl<'a> Known<'a> {
         document: &str,
         is_news: impl Fn() -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
-        self.see(document);
+        self.see(&tolerate::members(document));
         self.keep(sql, is_news)
     }
 
     /// Sees the fields of a document, to be noted by [`Known::keep`].
-    pub(super) fn see(&mut self, document: &str) {
-        let fields = tolerate::fields(document).into_iter();
-        for (field, json_type) in fields.filter(|(field, _)| field.len() <= NAME_BYTES_MAX) {
-            let count = self.typed.len();
+    pub(super) fn see(&mut self, members: &[Member<'_>]) {
+        for member in members {
+            let json_type = member.json_type();
             let is_typed = json_type != "null";
-            let seen = match self.typed.entry(field) {
-                Entry::Occupied(known) if *known.get() || !is_typed => continue,
-                Entry::Occupied(mut known) => {
-                    *known.get_mut() = true;
-                    Seen { field: known.key().clone(), json_type, is_new: false }
+            let is_full = self.typed.len() >= FIELDS_MAX;
+            let is_new = match self.typed.get_mut(&*member.key) {
+                Some(known) if *known || !is_typed => continue,
+                Some(known) => {
+                    *known = true;
+                    false
                 }
-                Entry::Vacant(_) if count >= FIELDS_MAX => continue,
-                Entry::Vacant(new) => {
-                    let seen = Seen { field: new.key().clone(), json_type, is_new: true };
-                    new.insert(is_typed);
-                    seen
-                }
+                None if is_full || member.key.len() > NAME_BYTES_MAX => continue,
+                None => self.typed.insert(member.key.to_string(), is_typed).is_none(),
             };
-            self.seen.push(seen);
+            self.seen.push(Seen { field: member.key.to_string(), json_type, is_new });
         }
     }
 

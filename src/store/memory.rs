@@ -259,12 +259,7 @@ pub(super) fn keep_missing(sql: &Sql<'_>, commit: &KindCommit<'_>) -> Result<(),
     let is_settled = |old: &&Missing| snapshot.contains(old.id) || removed.contains(&old.id);
     let key = |id| key(kind.name.as_str(), connection, id);
     let settled: Vec<_> = before.iter().filter(is_settled).map(|old| key(old.id).to_vec()).collect();
-    sql.execute_rows(
-        "DELETE FROM missing WHERE EXISTS (SELECT 1 FROM rows WHERE rows.kind = missing.kind
-           AND rows.connection = missing.connection AND rows.id = missing.id)",
-        KEY,
-        &settled,
-    )?;
+    sql.delete_rows("missing", KEY, &settled)?;
     let held = held_for_the_first_time(commit, &before);
     let is_known = |new: &&Missing| {
         let old = before.binary_search_by_key(&new.id, |old| old.id).ok();
@@ -276,11 +271,8 @@ pub(super) fn keep_missing(sql: &Sql<'_>, commit: &KindCommit<'_>) -> Result<(),
         let cells = [since.to_cell(), checked_at.to_cell(), checks.to_cell(), answer.to_cell()];
         key(*id).into_iter().chain(cells).map(Cell::into_owned).collect()
     };
-    sql.execute_rows(
-        "INSERT INTO missing (kind, connection, id, since, checked_at, checks, answer)
-         SELECT kind, connection, id, since, checked_at, checks, answer FROM rows WHERE TRUE
-         ON CONFLICT (kind, connection, id) DO UPDATE SET since = excluded.since,
-           checked_at = excluded.checked_at, checks = excluded.checks, answer = excluded.answer",
+    sql.add_rows(
+        "missing",
         &[
             ("kind", "text"),
             ("connection", "text"),
@@ -290,9 +282,10 @@ pub(super) fn keep_missing(sql: &Sql<'_>, commit: &KindCommit<'_>) -> Result<(),
             ("checks", "bigint"),
             ("answer", "text"),
         ],
+        "ON CONFLICT (kind, connection, id) DO UPDATE SET since = excluded.since,
+           checked_at = excluded.checked_at, checks = excluded.checks, answer = excluded.answer",
         &news.map(row).collect::<Vec<_>>(),
-    )?;
-    Ok(())
+    )
 }
 
 /// What a limit keeps from being removed by this run: it is missing, and not read again while held.

@@ -1,13 +1,14 @@
 //! Where elements are placed: the scorecards that show them.
 
 use super::KindCommit;
-use super::sql::{Cell, Columns, Fault, Sql, ToCell as _};
+use super::sql::{Cell, Fault, Sql, ToCell as _};
 use crate::element::ElementId;
+use crate::snapshot::Snapshot;
 
 /// Rows written at once.
 const BATCH_MAX: usize = 10_000;
 
-const COLUMNS: Columns<'_> =
+const COLUMNS: &[(&str, &str); 4] =
     &[("kind", "text"), ("connection", "text"), ("id", "bigint"), ("scorecard_id", "bigint")];
 
 /// Keeps where elements are placed. Only a complete snapshot takes a placement away, and only from an
@@ -20,41 +21,41 @@ pub(super) fn keep_placements(sql: &Sql<'_>, commit: &KindCommit<'_>) -> Result<
     };
     // To read all that is stored would cost more than the few that such a pull brings.
     if !snapshot.is_complete() {
-        return add(sql, &snapshot.placements.iter().map(row).collect::<Vec<_>>());
+        for placements in snapshot.placements.chunks(BATCH_MAX) {
+            let rows: Vec<_> = placements.iter().map(row).collect();
+            sql.add_rows("placements", COLUMNS, "ON CONFLICT DO NOTHING", &rows)?;
+        }
+        return Ok(());
     }
-    let stored = stored_placements(sql, key)?;
-    let is_new = |placement: &&_| stored.binary_search(placement).is_err();
-    add(sql, &snapshot.placements.iter().filter(is_new).map(row).collect::<Vec<_>>())?;
-    let is_left = |placement: &&(ElementId, i64)| {
-        snapshot.placements.binary_search(placement).is_err() && snapshot.contains(placement.0)
-    };
-    let left: Vec<_> = stored.iter().filter(is_left).map(row).collect();
-    sql.execute_rows(
-        "DELETE FROM placements WHERE EXISTS (SELECT 1 FROM rows WHERE rows.kind = placements.kind
-           AND rows.connection = placements.connection AND rows.id = placements.id
-           AND rows.scorecard_id = placements.scorecard_id)",
-        COLUMNS,
-        &left,
+    let Stored { is_stored, left } = compare(sql, key, snapshot)?;
+    let new = snapshot.placements.iter().zip(is_stored).filter(|(_, is_stored)| !is_stored);
+    sql.load(
+        "placements",
+        &COLUMNS.map(|(name, _)| name),
+        &mut new.map(|(placement, _)| Ok(row(placement))),
     )?;
-    Ok(())
+    sql.delete_rows("placements", COLUMNS, &left.iter().map(row).collect::<Vec<_>>())
 }
 
-fn add(sql: &Sql<'_>, rows: &[Vec<Cell<'_>>]) -> Result<(), Fault> {
-    for rows in rows.chunks(BATCH_MAX) {
-        sql.execute_rows(
-            "INSERT INTO placements (kind, connection, id, scorecard_id)
-             SELECT kind, connection, id, scorecard_id FROM rows WHERE TRUE ON CONFLICT DO NOTHING",
-            COLUMNS,
-            rows,
-        )?;
-    }
-    Ok(())
+/// What is stored of a kind's placements, beside a snapshot.
+struct Stored {
+    /// Of each of the snapshot's, in order.
+    is_stored: Vec<bool>,
+    /// Those that elements of the snapshot no longer have.
+    left: Vec<(ElementId, i64)>,
 }
 
-/// Where elements of a kind are placed by what is stored, in order.
-fn stored_placements(sql: &Sql<'_>, key: (&str, &str)) -> Result<Vec<(ElementId, i64)>, Fault> {
-    sql.prepare_cached(
-        "SELECT id, scorecard_id FROM placements WHERE kind = ?1 AND connection = ?2 ORDER BY id, scorecard_id",
-    )?
-    .query_map(key, |row| Ok((ElementId(row.get(0)?), row.get(1)?)))
+fn compare(sql: &Sql<'_>, key: (&str, &str), snapshot: &Snapshot) -> Result<Stored, Fault> {
+    let placements = &snapshot.placements;
+    let mut stored = Stored { is_stored: vec![false; placements.len()], left: Vec::new() };
+    sql.stream("SELECT id, scorecard_id FROM placements WHERE kind = ?1 AND connection = ?2", key, |row| {
+        let placement = (ElementId(row.get(0)?), row.get(1)?);
+        match placements.binary_search(&placement) {
+            Ok(at) => stored.is_stored[at] = true,
+            Err(_) if snapshot.contains(placement.0) => stored.left.push(placement),
+            Err(_) => {}
+        }
+        Ok(())
+    })?;
+    Ok(stored)
 }

@@ -117,10 +117,14 @@ impl Store {
     ) -> Result<Vec<(ElementId, String)>, StoreError> {
         self.read(format_args!("choose {kind} of {connection} to compare"), |sql| {
             let mut statement = sql.prepare_cached(
-                "SELECT e.id, e.doc FROM elements AS e LEFT JOIN run_reads AS r
-                   ON r.connection = e.connection AND r.kind = e.kind AND r.part = ?3 AND r.id = e.id
-                 WHERE e.kind = ?1 AND e.connection = ?2 AND e.state = 'present'
-                 ORDER BY r.run IS NOT NULL, r.run, e.id LIMIT ?4",
+                // Chosen without the documents, which would all be read for the sake of a few.
+                "SELECT e.id, e.doc FROM elements AS e JOIN
+                   (SELECT e.id, r.run FROM elements AS e LEFT JOIN run_reads AS r
+                      ON r.connection = e.connection AND r.kind = e.kind AND r.part = ?3 AND r.id = e.id
+                    WHERE e.kind = ?1 AND e.connection = ?2 AND e.state = 'present'
+                    ORDER BY r.run IS NOT NULL, r.run, e.id LIMIT ?4) AS chosen ON chosen.id = e.id
+                 WHERE e.kind = ?1 AND e.connection = ?2
+                 ORDER BY chosen.run IS NOT NULL, chosen.run, e.id",
             )?;
             let rows = statement.query_map((kind.as_str(), connection.as_str(), PROBE, limit), |row| {
                 Ok((ElementId(row.get(0)?), row.get(1)?))
@@ -226,11 +230,8 @@ impl Store {
 /// Notes which run last asked for elements, and when they were read, where that is told. Each row: kind,
 /// connection, id, part, run, instant.
 pub(super) fn note(sql: &Sql<'_>, rows: &[Vec<Cell<'_>>]) -> Result<(), Fault> {
-    sql.execute_rows(
-        "INSERT INTO run_reads (kind, connection, id, part, run, read_at)
-         SELECT kind, connection, id, part, run, read_at FROM rows WHERE TRUE
-         ON CONFLICT (connection, kind, part, id) DO UPDATE
-         SET run = excluded.run, read_at = coalesce(excluded.read_at, run_reads.read_at)",
+    sql.add_rows(
+        "run_reads",
         &[
             ("kind", "text"),
             ("connection", "text"),
@@ -239,9 +240,10 @@ pub(super) fn note(sql: &Sql<'_>, rows: &[Vec<Cell<'_>>]) -> Result<(), Fault> {
             ("run", "bigint"),
             ("read_at", "timestamptz"),
         ],
+        "ON CONFLICT (connection, kind, part, id) DO UPDATE
+         SET run = excluded.run, read_at = coalesce(excluded.read_at, run_reads.read_at)",
         rows,
-    )?;
-    Ok(())
+    )
 }
 
 /// The part of `run_reads` that keeps who gave no clear answer: never taken for a read.

@@ -21,6 +21,8 @@ use super::{StoreError, schema};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The write-ahead log is cut back to this after a large commit.
 const LOG_BYTES_MAX: i64 = 64 << 20;
+/// A page of a new file.
+const PAGE_BYTES: i64 = 16 << 10;
 /// Written to see whether there is room.
 const PROBE_BYTES: usize = 64 << 10;
 /// Prepared statements kept per connection.
@@ -57,10 +59,14 @@ impl Sqlite {
                 Ok(version) => version,
                 Err(text) => return Ok(Err(text)),
             };
+            // Of a new file alone.
+            sql.pragma_update(None, "page_size", PAGE_BYTES)?;
             sql.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
             sql.pragma_update(None, "synchronous", "full")?;
             sql.pragma_update(None, "foreign_keys", true)?;
             sql.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
+            // A container has no folder for temporary files. What a statement needs is small.
+            sql.pragma_update(None, "temp_store", "memory")?;
             sql.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
             schema::migrate(&mut sql, version, now)?;
             Ok(Ok((sql, reader(path)?)))

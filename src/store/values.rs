@@ -15,7 +15,7 @@ use crate::kind::KindName;
 use crate::name::ConnectionName;
 use crate::plan::{Held, Operation};
 use crate::run::RunId;
-use crate::tolerate::FieldChange;
+use crate::tolerate::{self, FieldChange};
 use crate::values::{self, Point, Unrecognised};
 
 /// The name under which held values are released, as if they were a kind.
@@ -97,7 +97,7 @@ fn apply(sql: &Sql<'_>, writer: &Writer<'_>, reads: &[Read], spares: bool) -> Re
 /// Whether an answer differs from what is stored, or what is stored is held.
 fn is_news(read: &Read, documents: &HashMap<ElementId, (String, bool)>) -> bool {
     let Some(document) = &read.document else { return false };
-    documents.get(&read.id).is_none_or(|(before, is_held)| *is_held || !is_same(before, document))
+    documents.get(&read.id).is_none_or(|(before, is_held)| *is_held || !tolerate::is_same(before, document))
 }
 
 /// Whether an answer lacks a point that people see.
@@ -105,11 +105,6 @@ fn lacks_points(stored: &Stored, read: &Read) -> bool {
     let Some(document) = &read.document else { return false };
     let points = values::recognise(document).unwrap_or_default();
     lacking(stored, &points).next().is_some()
-}
-
-fn is_same(before: &str, after: &str) -> bool {
-    let canonical = |document| fingerprint::of_document(document, &[]);
-    before == after || canonical(before) == canonical(after)
 }
 
 /// The stored answers of what was read, and whether each is held.
@@ -271,15 +266,9 @@ impl<'a> Batch<'a> {
     }
 
     fn write(self, sql: &Sql<'_>) -> Result<ValuesDone, Fault> {
-        sql.execute_rows(KEEP_DOCUMENTS, DOCUMENTS, &self.documents)?;
-        sql.execute_rows(KEEP_POINTS, POINTS, &self.points)?;
-        sql.execute_rows(
-            "UPDATE measure_values SET removed_at = rows.removed_at FROM rows
-             WHERE measure_values.connection = rows.connection AND measure_values.measure_id = rows.measure_id
-               AND measure_values.series = rows.series AND measure_values.period = rows.period",
-            GONE,
-            &self.gone,
-        )?;
+        sql.add_rows("measure_documents", DOCUMENTS, KEEP_DOCUMENT, &self.documents)?;
+        sql.add_rows("measure_values", POINTS, KEEP_POINT, &self.points)?;
+        sql.update_rows("measure_values", "removed_at = {removed_at}", GONE, 4, &self.gone)?;
         Ok(self.done)
     }
 }
@@ -319,10 +308,7 @@ const DOCUMENTS: Columns<'_> = &[
     ("changed_at", "timestamptz"),
 ];
 
-const KEEP_DOCUMENTS: &str =
-    "INSERT INTO measure_documents (connection, measure_id, doc, is_recognised, is_held, changed_at)
-     SELECT connection, measure_id, doc, is_recognised, is_held, changed_at FROM rows WHERE TRUE
-     ON CONFLICT (connection, measure_id) DO UPDATE
+const KEEP_DOCUMENT: &str = "ON CONFLICT (connection, measure_id) DO UPDATE
      SET doc = excluded.doc, is_recognised = excluded.is_recognised, is_held = excluded.is_held,
        changed_at = excluded.changed_at
      WHERE measure_documents.doc <> excluded.doc
@@ -340,10 +326,7 @@ const POINTS: Columns<'_> = &[
     ("text", "text"),
 ];
 
-const KEEP_POINTS: &str = "INSERT INTO measure_values
-       (connection, measure_id, series, series_id, period, period_id, value, text)
-     SELECT connection, measure_id, series, series_id, period, period_id, value, text FROM rows WHERE TRUE
-     ON CONFLICT (connection, measure_id, series, period) DO UPDATE
+const KEEP_POINT: &str = "ON CONFLICT (connection, measure_id, series, period) DO UPDATE
      SET series_id = excluded.series_id, period_id = excluded.period_id, value = excluded.value,
        text = excluded.text, removed_at = NULL";
 

@@ -46,7 +46,10 @@ fn rewrite(sql: &Connection, store: &std::path::Path) -> Result<(), Fault> {
     // A container has no folder for temporary files, and one in memory would hold the whole store.
     let scratch = folder.to_str().ok_or("the path of the store's folder is not UTF-8")?;
     sql.pragma_update(None, "temp_store_directory", scratch)?;
-    sql.execute_batch("VACUUM")?;
+    sql.pragma_update(None, "temp_store", "file")?;
+    let written = sql.execute_batch("VACUUM");
+    sql.pragma_update(None, "temp_store", "memory")?;
+    written?;
     let is_busy: bool = sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
     if is_busy {
         return Err("another program reads an earlier state of it".into());

@@ -1,8 +1,8 @@
 //! What is read out of a document that is stored already.
 
-use crate::fingerprint::{self, Look, Member};
-
-use super::row::{member, read_id, scalar};
+use super::members::{Member, members};
+use super::row::{read_id, scalar};
+use crate::fingerprint;
 
 /// Fields that may hold an element's name, best first.
 pub(super) const NAMES: [&str; 4] = ["name", "fullName", "filename", "fileName"];
@@ -23,25 +23,31 @@ pub struct Columns {
     pub last_edited: Option<String>,
 }
 
+impl Columns {
+    /// Reads the columns from the fields of a document.
+    #[must_use]
+    pub fn of(members: &[Member<'_>]) -> Self {
+        let value = |name| value(members, name);
+        let text = |name| value(name).and_then(scalar).map(String::from);
+        Self {
+            name: NAMES.into_iter().find_map(text),
+            scorecard_id: value("scorecardId").and_then(read_id),
+            owner_id: value("ownerId").and_then(read_id),
+            last_edited: text("lastEdited").filter(|stamp| stamp.len() <= STAMP_BYTES_MAX),
+        }
+    }
+}
+
 /// Reads the columns of a stored document.
 #[must_use]
 pub fn columns(document: &str) -> Columns {
-    let members = members(document);
-    let value = |name| member(&members, name).map(|member| member.value);
-    let text = |name| value(name).and_then(scalar).map(String::from);
-    Columns {
-        name: NAMES.into_iter().find_map(text),
-        scorecard_id: value("scorecardId").and_then(read_id),
-        owner_id: value("ownerId").and_then(read_id),
-        last_edited: text("lastEdited").filter(|stamp| stamp.len() <= STAMP_BYTES_MAX),
-    }
+    Columns::of(&members(document))
 }
 
 /// A document's `email`, where that is an address.
 #[must_use]
 pub fn email(document: &str) -> Option<String> {
-    let members = members(document);
-    let text = scalar(member(&members, "email")?.value)?;
+    let text = scalar(value(&members(document), "email")?)?;
     text.contains('@').then(|| text.trim().to_owned())
 }
 
@@ -70,7 +76,7 @@ pub fn changed_fields(before: &str, after: &str, volatile: &[String]) -> Vec<Fie
             (None, Some(_)) => (None, after.next()),
             (Some(_), _) => (before.next(), None),
         };
-        if old.map(|member| member.fingerprint) == new.map(|member| member.fingerprint) {
+        if old.zip(new).is_some_and(|(old, new)| is_same(old.value, new.value)) {
             continue;
         }
         let value = |member: Option<&Member<'_>>| member.map(|member| member.value.to_owned());
@@ -82,23 +88,18 @@ pub fn changed_fields(before: &str, after: &str, volatile: &[String]) -> Vec<Fie
     }
 }
 
+/// Whether two JSON texts mean the same.
+#[must_use]
+pub fn is_same(one: &str, other: &str) -> bool {
+    let canonical = |text| fingerprint::of_document(text, &[]);
+    one == other || canonical(one) == canonical(other)
+}
+
 /// A top-level field of a document with the JSON type of its value
 /// (`null` `boolean` `number` `string` `array` `object`).
 #[must_use]
 pub fn fields(document: &str) -> Vec<(String, &'static str)> {
-    let members = members(document).into_iter();
-    members.map(|member| (member.key.into_owned(), json_type(member.value))).collect()
-}
-
-fn json_type(value: &str) -> &'static str {
-    match value.as_bytes().first() {
-        Some(b'n') => "null",
-        Some(b't' | b'f') => "boolean",
-        Some(b'"') => "string",
-        Some(b'[') => "array",
-        Some(b'{') => "object",
-        _ => "number",
-    }
+    members(document).iter().map(|member| (member.key.to_string(), member.json_type())).collect()
 }
 
 fn sorted<'a>(document: &'a str, volatile: &[String]) -> Vec<Member<'a>> {
@@ -108,7 +109,7 @@ fn sorted<'a>(document: &'a str, volatile: &[String]) -> Vec<Member<'a>> {
     members
 }
 
-/// None for a text that no store holds.
-fn members(document: &str) -> Vec<Member<'_>> {
-    fingerprint::read(document, Look::default()).map_or_else(|_| Vec::new(), |read| read.members)
+/// The value of a field.
+fn value<'a>(members: &[Member<'a>], name: &str) -> Option<&'a str> {
+    members.iter().find(|member| member.key == name).map(|member| member.value)
 }

@@ -9,6 +9,7 @@ mod clean;
 mod document;
 mod envelope;
 mod layout;
+mod members;
 mod rewrite;
 mod richer;
 mod row;
@@ -18,8 +19,9 @@ mod tests;
 
 pub use body::{Body, List, body, single};
 pub use clean::{Cleaned, clean};
-pub use document::{Columns, FieldChange, changed_fields, columns, email, fields};
+pub use document::{Columns, FieldChange, changed_fields, columns, email, fields, is_same};
 pub use layout::{compact, pretty};
+pub use members::{Member, members};
 pub use richer::Comparison;
 pub use row::{Row, choose_id_field, document, row};
 

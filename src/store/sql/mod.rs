@@ -1,7 +1,7 @@
 //! One way to speak to both engines: statements with `?1`, `?2` in the SQL that SQLite and PostgreSQL
 //! share, values as [`Cell`]s, rows read by position. Where the two differ, [`Sql::dialect`] says which it is.
 //!
-//! What is said many times is said of a set at once ([`Sql::execute_rows`]): to PostgreSQL in one message,
+//! What is said many times is said of a set at once ([`Sql::add_rows`], [`Sql::query_rows`]): to PostgreSQL in one message,
 //! to SQLite, which is in this process, row by row.
 
 mod cell;
@@ -72,29 +72,79 @@ impl<'a> Sql<'a> {
         }
     }
 
-    /// Runs a statement for each of `rows`, which it knows as the relation `rows`; gives how many rows it
-    /// wrote. It must mean the same for one row at a time as for all at once.
-    pub(super) fn execute_rows(
+    /// Adds rows to a table; `conflict` says what becomes of those that are there already.
+    pub(super) fn add_rows(
         &self,
-        text: &str,
+        table: &str,
+        columns: Columns<'_>,
+        conflict: &str,
+        rows: &[Vec<Cell<'_>>],
+    ) -> Result<(), Fault> {
+        let names = names(columns);
+        self.execute_rows(columns, rows, |values| match values {
+            Place::Relation => format!("INSERT INTO {table} ({names}) SELECT {names} FROM rows {conflict}"),
+            Place::Numbers => {
+                format!("INSERT INTO {table} ({names}) VALUES ({}) {conflict}", numbered(1, columns.len()))
+            }
+        })
+    }
+
+    /// Updates the rows of a table that the first `key` columns name. In `set` the name of a column in braces
+    /// stands for its value: `doc = {doc}`.
+    pub(super) fn update_rows(
+        &self,
+        table: &str,
+        set: &str,
+        columns: Columns<'_>,
+        key: usize,
+        rows: &[Vec<Cell<'_>>],
+    ) -> Result<(), Fault> {
+        self.execute_rows(columns, rows, |values| {
+            let set = (1..).zip(columns).fold(set.to_owned(), |set, (number, (name, _))| {
+                set.replace(&format!("{{{name}}}"), &values.of(number, name))
+            });
+            let from = values.relation(" FROM rows");
+            format!("UPDATE {table} SET {set}{from} WHERE {}", values.named(table, &columns[..key]))
+        })
+    }
+
+    /// Deletes the rows of a table that the columns name.
+    pub(super) fn delete_rows(
+        &self,
+        table: &str,
         columns: Columns<'_>,
         rows: &[Vec<Cell<'_>>],
-    ) -> Result<u64, Fault> {
+    ) -> Result<(), Fault> {
+        self.execute_rows(columns, rows, |values| {
+            let using = values.relation(" USING rows");
+            format!("DELETE FROM {table}{using} WHERE {}", values.named(table, columns))
+        })
+    }
+
+    /// Runs a statement that `spell` writes: with the relation `rows` once for all of them, or with a row's
+    /// values for each. A statement of one row alone that reads no relation is all or nothing by itself: SQLite
+    /// keeps no journal for it.
+    fn execute_rows(
+        &self,
+        columns: Columns<'_>,
+        rows: &[Vec<Cell<'_>>],
+        spell: impl Fn(Place) -> String,
+    ) -> Result<(), Fault> {
         match self {
-            _ if rows.is_empty() => Ok(0),
-            Self::Postgres(sql) => sql.execute_rows(text, columns, rows),
+            _ if rows.is_empty() => Ok(()),
+            Self::Postgres(sql) => sql.execute_rows(&spell(Place::Relation), columns, rows).map(drop),
             Self::Sqlite(sql) => {
-                let mut statement = sql.prepare_cached(&with_row(text, columns))?;
-                let mut written = 0;
+                let mut statement = sql.prepare_cached(&spell(Place::Numbers))?;
                 for row in rows {
-                    written += statement.execute(rusqlite::params_from_iter(row))? as u64;
+                    statement.execute(rusqlite::params_from_iter(row))?;
                 }
-                Ok(written)
+                Ok(())
             }
         }
     }
 
-    /// As [`Sql::execute_rows`], and reads what it answers.
+    /// Runs a statement for each of `rows`, which it knows as the relation `rows`, and reads what it answers. It
+    /// must mean the same for one row at a time as for all at once.
     pub(super) fn query_rows<T>(
         &self,
         text: &str,
@@ -153,10 +203,46 @@ pub(super) fn numbered(first: usize, count: usize) -> String {
     if places.is_empty() { "NULL".into() } else { places }
 }
 
+/// Where a statement finds the values of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the relation `rows`.
+    Relation,
+    /// In `?1`, `?2`, …
+    Numbers,
+}
+
+impl Place {
+    /// The value of a column.
+    fn of(self, number: usize, name: &str) -> String {
+        match self {
+            Self::Relation => format!("rows.{name}"),
+            Self::Numbers => format!("?{number}"),
+        }
+    }
+
+    /// What only a statement says that reads the relation.
+    fn relation(self, text: &str) -> &str {
+        if self == Self::Relation { text } else { "" }
+    }
+
+    /// Which rows of a table these columns name.
+    fn named(self, table: &str, columns: Columns<'_>) -> String {
+        let equal = |(number, (name, _)): (usize, &(&str, &str))| {
+            format!("{table}.{name} = {}", self.of(number, name))
+        };
+        (1..).zip(columns).map(equal).collect::<Vec<_>>().join(" AND ")
+    }
+}
+
+/// `kind, connection, id`
+fn names(columns: Columns<'_>) -> String {
+    columns.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+}
+
 /// `WITH rows (id) AS (VALUES (?1)) …`
 fn with_row(text: &str, columns: Columns<'_>) -> String {
-    let names: Vec<_> = columns.iter().map(|(name, _)| *name).collect();
-    format!("WITH rows ({}) AS (VALUES ({})) {text}", names.join(", "), numbered(1, names.len()))
+    format!("WITH rows ({}) AS (VALUES ({})) {text}", names(columns), numbered(1, columns.len()))
 }
 
 /// A statement, ready to be run.

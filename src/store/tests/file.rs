@@ -49,13 +49,47 @@ async fn a_file_is_written_with_a_synced_log() {
     assert_eq!(synchronous, 2);
 }
 
+/// A container has no folder for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_is_written_without_temporary_files() {
+    let bench = Bench::new().await;
+    let Store::Sqlite(db) = &bench.store else { unreachable!() };
+    let place = || -> i32 {
+        let writer = db.writer.as_ref().unwrap().lock().unwrap();
+        writer.pragma_query_value(None, "temp_store", |row| row.get(0)).unwrap()
+    };
+    assert_eq!(place(), 2);
+    bench.store.wipe_freed().await.unwrap();
+    assert_eq!(place(), 2, "only the file written anew is too large for memory");
+}
+
+/// The third version had an index of stamps alone, and none that held them beside the rest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_an_earlier_version_is_brought_to_this_one() {
+    let mut bench = Bench::new().await;
+    bench.sync_rows(&[r#"{"objectId":1,"lastEdited":"01/02/2026"}"#]).await;
+    let path = bench.dir.path().join("store.db");
+    let sql = || Connection::open(&path).unwrap();
+    let before =
+        "DROP INDEX elements_plan; PRAGMA user_version = 3; DELETE FROM migrations WHERE version = 4;
+        CREATE INDEX elements_plan ON elements (kind, connection, id, state, fingerprint, changed_run);
+        CREATE INDEX elements_last_edited ON elements (kind, connection, last_edited)";
+    sql().execute_batch(before).unwrap();
+    let store = open(&path).await.unwrap();
+    assert_eq!(store.expected(&city(), &bench.kind.name, "01/02/2026", 9).await.unwrap(), [ElementId(1)]);
+    let plan =
+        "EXPLAIN QUERY PLAN SELECT id FROM elements WHERE kind = '' AND connection = '' AND last_edited = ''";
+    let plan: String = sql().query_row(plan, [], |row| row.get(3)).unwrap();
+    assert!(plan.contains("COVERING INDEX elements_plan"), "{plan}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_schema_is_refused_and_left_alone() {
     let bench = Bench::new().await;
     let path = bench.dir.path().join("store.db");
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let text = unusable(open(&path).await);
-    assert!(text.contains("schema version 99, newer than this program's 3"), "{text}");
+    assert!(text.contains("schema version 99, newer than this program's 4"), "{text}");
     assert_eq!(bench.one("PRAGMA user_version"), "99");
 }
 

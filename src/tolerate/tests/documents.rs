@@ -1,5 +1,7 @@
 //! What is read out of a stored document.
 
+use std::collections::BTreeMap;
+
 use super::*;
 
 #[test]
@@ -49,4 +51,32 @@ fn fields_come_with_their_json_types() {
         types,
         [("a", "null"), ("b", "boolean"), ("c", "number"), ("d", "string"), ("e", "array"), ("", "object")]
     );
+}
+
+#[test]
+fn members_stand_in_the_order_of_the_text() {
+    let read =
+        members(" { \"b\\n\" : [1, {\"x\":\"]\\\"\"}] , \"a\":{\"c\":0},\"d\":-1.5e3 ,\"e\":\"\\\\\"}");
+    let seen: Vec<_> = read.iter().map(|member| (&*member.key, member.value)).collect();
+    let expected = [("b\n", r#"[1, {"x":"]\""}]"#), ("a", r#"{"c":0}"#), ("d", "-1.5e3"), ("e", r#""\\""#)];
+    assert_eq!(seen, expected);
+}
+
+proptest! {
+    #[test]
+    fn members_are_what_a_parser_finds(value in json()) {
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let found = members(&text);
+        let parsed: BTreeMap<String, &RawValue> = serde_json::from_str(&text).unwrap_or_default();
+        prop_assert_eq!(found.len(), parsed.len());
+        for member in found {
+            prop_assert_eq!(Some(member.value), parsed.get(&*member.key).map(|raw| raw.get()));
+        }
+    }
+
+    #[test]
+    fn members_of_any_text_are_looked_for_without_a_panic(text in r#"[\[\]{}",:\\u0-9a-fé \-.]{0,40}"#) {
+        let text = format!("{{{text}");
+        prop_assert!(members(&text).len() <= text.len() && members(&text[1..]).len() <= text.len());
+    }
 }
