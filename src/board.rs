@@ -2,9 +2,10 @@
 //! is. Written by whoever knows, read by whoever tells; a reader never waits for the store.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 
 use crate::name::ConnectionName;
 use crate::status::{
@@ -13,7 +14,11 @@ use crate::status::{
 
 /// What the program shows of itself.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<Shown>);
+pub struct Board {
+    shown: Mutex<Shown>,
+    /// Whether somebody looks at all of it for the first time just now.
+    is_coming: watch::Sender<bool>,
+}
 
 #[derive(Debug, Default)]
 struct Shown {
@@ -21,16 +26,38 @@ struct Shown {
     store: StoreStatus,
     connections: BTreeMap<ConnectionName, Place>,
     /// No longer configured.
-    left_behind: Vec<ConnectionStatus>,
+    left_behind: Vec<Arc<ConnectionStatus>>,
     changes: Vec<ChangeStatus>,
+}
+
+impl Shown {
+    fn itself(&self, now: DateTime<Utc>) -> Status {
+        let (daemon, store) = (self.daemon.clone(), self.store.clone());
+        let (connections, warnings, changes) = (Vec::new(), Vec::new(), Vec::new());
+        Status { at: now, daemon, store, connections, warnings, changes }
+    }
 }
 
 /// One connection's place on the board.
 #[derive(Debug, Default)]
 struct Place {
-    /// As last looked at.
-    survey: Option<(ConnectionStatus, Vec<WarningStatus>)>,
+    /// As last looked at, and with its turn as it is now.
+    survey: Option<(Arc<ConnectionStatus>, Vec<WarningStatus>)>,
     turn: Option<TurnShown>,
+}
+
+impl Place {
+    /// Brings the turn that is shown up to date. What a reader has in hand stays as it was.
+    fn show_turn(&mut self) {
+        let (Some((status, _)), Some(TurnShown { running, next_run })) = (&mut self.survey, self.turn) else {
+            return;
+        };
+        if (status.running, status.next_run) != (running, Some(next_run)) {
+            let status = Arc::make_mut(status);
+            status.running = running;
+            status.next_run = Some(next_run);
+        }
+    }
 }
 
 /// Whose turn it is, as the daemon's loop knows.
@@ -48,6 +75,17 @@ impl Board {
         self.shown().daemon = Some(DaemonStatus { started_at: now, turned_at: None, is_stopping: false });
     }
 
+    /// Somebody is about to look at all of it for the first time, or has done so.
+    pub fn is_coming(&self, is_coming: bool) {
+        self.is_coming.send_replace(is_coming);
+    }
+
+    /// Waits while nobody could tell how things stand, for they are looked at for the first time.
+    pub async fn has_come(&self) {
+        // The sender lives as long as the board.
+        let _ = self.is_coming.subscribe().wait_for(|is_coming| !is_coming).await;
+    }
+
     /// The daemon's loop turned; `turns` are those of all its connections.
     pub fn turn<'a>(
         &self,
@@ -61,6 +99,7 @@ impl Board {
         for (name, turn) in turns {
             if let Some(place) = shown.connections.get_mut(name) {
                 place.turn = Some(turn);
+                place.show_turn();
             }
         }
     }
@@ -93,7 +132,8 @@ impl Board {
     /// How a connection stands, and what is open for it. Nothing, where it was taken out meanwhile.
     pub fn show(&self, name: &ConnectionName, status: ConnectionStatus, warnings: Vec<WarningStatus>) {
         if let Some(place) = self.shown().connections.get_mut(name) {
-            place.survey = Some((status, warnings));
+            place.survey = Some((Arc::new(status), warnings));
+            place.show_turn();
         }
     }
 
@@ -104,39 +144,28 @@ impl Board {
 
     /// Those that are no longer configured, which the store still knows.
     pub fn show_left_behind(&self, left_behind: Vec<ConnectionStatus>) {
-        self.shown().left_behind = left_behind;
+        self.shown().left_behind = left_behind.into_iter().map(Arc::new).collect();
     }
 
     /// All of it, as it stands at `now`.
     #[must_use]
     pub fn status(&self, now: DateTime<Utc>) -> Status {
         let shown = self.shown();
-        let Shown { daemon, store, connections, left_behind, changes } = &*shown;
-        let surveyed = connections.values().filter_map(|place| Some((place.survey.as_ref()?, place.turn)));
-        let (mut all, mut warnings) = (Vec::new(), Vec::new());
-        for ((status, open), turn) in surveyed {
-            let mut status = status.clone();
-            if let Some(TurnShown { running, next_run }) = turn {
-                status.running = running;
-                status.next_run = Some(next_run);
-            }
-            all.push(status);
-            warnings.extend(open.iter().cloned());
-        }
-        all.extend(left_behind.iter().cloned());
+        let surveyed = || shown.connections.values().filter_map(|place| place.survey.as_ref());
+        let connections = surveyed().map(|(status, _)| status).chain(&shown.left_behind).cloned().collect();
+        let mut warnings: Vec<_> = surveyed().flat_map(|(_, open)| open).cloned().collect();
         WarningStatus::sort(&mut warnings);
-        Status {
-            at: now,
-            daemon: daemon.clone(),
-            store: store.clone(),
-            connections: all,
-            warnings,
-            changes: changes.clone(),
-        }
+        Status { connections, warnings, changes: shown.changes.clone(), ..shown.itself(now) }
+    }
+
+    /// The daemon and its store alone, for whoever asks often and for nothing else.
+    #[must_use]
+    pub fn itself(&self, now: DateTime<Utc>) -> Status {
+        self.shown().itself(now)
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,25 +178,12 @@ mod tests {
     }
 
     fn status(name: &ConnectionName) -> ConnectionStatus {
-        ConnectionStatus {
-            connection: name.to_string(),
-            is_configured: true,
-            running: None,
-            last_run: None,
-            last_success: None,
-            last_full_success: None,
-            next_run: None,
-            next_full_run: None,
-            mapped_user: None,
-            scorecards_visible: None,
-            keys: Vec::new(),
-            kinds: Vec::new(),
-        }
+        ConnectionStatus { is_configured: true, ..ConnectionStatus::unknown(name) }
     }
 
     fn shown(board: &Board) -> Vec<String> {
         let all = board.status(DateTime::UNIX_EPOCH).connections;
-        all.into_iter().map(|status| status.connection).collect()
+        all.into_iter().map(|status| status.connection.clone()).collect()
     }
 
     #[test]
@@ -179,6 +195,24 @@ mod tests {
         board.seat([&city]);
         board.show(&port, status(&port), Vec::new());
         assert_eq!(shown(&board), ["city"]);
+    }
+
+    /// Hundreds of connections are not copied for each who asks.
+    #[test]
+    fn who_asks_shares_what_stands_on_the_board() {
+        let (board, city) = (Board::default(), name("city"));
+        board.seat([&city]);
+        board.show(&city, status(&city), Vec::new());
+        let asked = || board.status(DateTime::UNIX_EPOCH).connections.swap_remove(0);
+        let before = asked();
+        let turn =
+            |next_run| board.turn(DateTime::UNIX_EPOCH, [(&city, TurnShown { running: None, next_run })]);
+        assert!(Arc::ptr_eq(&before, &asked()));
+        turn(DateTime::UNIX_EPOCH);
+        let now = asked();
+        assert_eq!((before.next_run, now.next_run), (None, Some(DateTime::UNIX_EPOCH)));
+        turn(DateTime::UNIX_EPOCH);
+        assert!(Arc::ptr_eq(&now, &asked()), "a turn that is as it was changes nothing");
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! How everything stands: what `status`, `keys`, the page, `/api/status.json` and the metrics tell. Put
 //! together by `survey`; holds no secret and no document.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Serialize, Serializer};
 
 use crate::element::ElementId;
 use crate::kind::KindName;
+use crate::name::ConnectionName;
 use crate::plan::Operation;
 use crate::run::{Mode, Run};
 use crate::warning::{OpenWarning, Severity, span};
@@ -19,8 +22,9 @@ pub struct Status {
     pub daemon: Option<DaemonStatus>,
     /// The store.
     pub store: StoreStatus,
-    /// Each connection, in name order; those that are no longer configured stand last.
-    pub connections: Vec<ConnectionStatus>,
+    /// Each connection, in name order; those that are no longer configured stand last. Shared, for a large
+    /// installation has hundreds, and whoever asks only reads them.
+    pub connections: Vec<Arc<ConnectionStatus>>,
     /// Open warnings of all connections, the most urgent first.
     pub warnings: Vec<WarningStatus>,
     /// The latest changes of all connections, the newest first.
@@ -74,6 +78,27 @@ pub struct ConnectionStatus {
     pub keys: Vec<KeyStatus>,
     /// Its kinds, in the order they were last pulled.
     pub kinds: Vec<KindStatus>,
+}
+
+impl ConnectionStatus {
+    /// A connection of which nothing is known but its name, and that it is not configured.
+    #[must_use]
+    pub fn unknown(name: &ConnectionName) -> Self {
+        Self {
+            connection: name.to_string(),
+            is_configured: false,
+            running: None,
+            last_run: None,
+            last_success: None,
+            last_full_success: None,
+            next_run: None,
+            next_full_run: None,
+            mapped_user: None,
+            scorecards_visible: None,
+            keys: Vec::new(),
+            kinds: Vec::new(),
+        }
+    }
 }
 
 /// A run under way.

@@ -62,20 +62,8 @@ pub async fn left_behind(
 ) -> Result<Vec<ConnectionStatus>, StoreError> {
     let mut left: Vec<ConnectionStatus> = Vec::new();
     for name in store.connections().await?.into_iter().filter(|name| !configured.contains(&name)) {
-        left.push(ConnectionStatus {
-            connection: name.to_string(),
-            is_configured: false,
-            running: None,
-            last_run: None,
-            last_success: None,
-            last_full_success: None,
-            next_run: None,
-            next_full_run: None,
-            mapped_user: None,
-            scorecards_visible: None,
-            keys: Vec::new(),
-            kinds: store.freshness(Some(&name)).await?,
-        });
+        let kinds = store.freshness(Some(&name)).await?;
+        left.push(ConnectionStatus { kinds, ..ConnectionStatus::unknown(&name) });
     }
     left.retain(|status| !status.kinds.is_empty());
     Ok(left)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::{AppError, place};
 use crate::board::Board;
@@ -38,6 +38,8 @@ pub struct Engine {
     /// How people are told now: of runs that began under older settings too, for the targets change at
     /// once.
     warnings: watch::Sender<Arc<Warnings>>,
+    /// Held by whoever looks at a connection and shows it, so that what was looked at last is shown last.
+    pub(super) looking: Arc<Mutex<()>>,
     /// Where the empty store of a command that only looks stands.
     _scratch: Option<TempDir>,
 }
@@ -101,6 +103,7 @@ impl Engine {
             budget,
             queued: watch::Sender::new(0),
             warnings,
+            looking: Arc::default(),
             _scratch: None,
         })
     }
@@ -120,6 +123,7 @@ impl Engine {
             budget: self.budget.clone(),
             queued: self.queued.clone(),
             warnings: self.warnings.clone(),
+            looking: Arc::clone(&self.looking),
             _scratch: None,
         }
     }

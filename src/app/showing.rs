@@ -16,15 +16,13 @@ impl Engine {
         self.board.seat(self.config.connections.iter().map(|connection| &connection.name));
     }
 
-    /// Looks at everything, and shows it.
+    /// Looks at everything, and shows it where there is [room](Self::make_room).
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn survey(&self) -> Result<(), AppError> {
-        self.make_room();
         for connection in &self.config.connections {
-            let (status, warnings) = survey::connection(&self.store, connection, self.clock.now()).await?;
-            self.board.show(&connection.name, status, warnings);
+            self.show_connection(connection).await?;
         }
         let names: Vec<&ConnectionName> =
             self.config.connections.iter().map(|connection| &connection.name).collect();
@@ -37,9 +35,15 @@ impl Engine {
     /// # Errors
     /// The store cannot be read.
     pub async fn show(&self, connection: &Connection) -> Result<(), AppError> {
+        self.show_connection(connection).await?;
+        self.show_store().await
+    }
+
+    async fn show_connection(&self, connection: &Connection) -> Result<(), AppError> {
+        let _alone = self.looking.lock().await;
         let (status, warnings) = survey::connection(&self.store, connection, self.clock.now()).await?;
         self.board.show(&connection.name, status, warnings);
-        self.show_store().await
+        Ok(())
     }
 
     async fn show_store(&self) -> Result<(), AppError> {

@@ -16,6 +16,7 @@ pub(super) fn run(settings: &Settings, out: &Output) -> Result<Exit, AppError> {
 
 async fn status(settings: &Settings) -> Result<Status, AppError> {
     let engine = Engine::open_to_look(settings.config.clone(), Clock::System).await?;
+    engine.make_room();
     engine.survey().await?;
     Ok(engine.board.status(engine.clock.now()))
 }

@@ -21,7 +21,17 @@ const JITTER_MAX: Duration = Duration::from_secs(30);
 /// A run that takes this long is slow, and so is its connection until a quick one.
 const SLOW: TimeDelta = TimeDelta::minutes(5);
 
-/// A connection's place.
+/// A place among those whose run waits for its turn: who was due first goes first, and of those that were due
+/// together who was served longest ago, so that a name keeps nobody waiting every time.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) due_at: DateTime<Utc>,
+    /// `None`: never.
+    served: Option<DateTime<Utc>>,
+    pub(super) name: ConnectionName,
+}
+
+/// A connection's seat.
 #[derive(Debug)]
 pub(super) struct Seat {
     member: Member,
@@ -67,6 +77,11 @@ impl Seat {
             Work::Watch => None,
         });
         TurnShown { running, next_run: self.starts_at }
+    }
+
+    /// Where it stands once its run waits for its turn.
+    pub(super) fn place(&self) -> Place {
+        Place { due_at: self.due_at, served: self.served, name: self.member.name.clone() }
     }
 
     pub(super) fn new(member: Member, jitter: f64, now: DateTime<Utc>) -> Self {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::seat::{Busy, Seat};
+use super::seat::{Busy, Place, Seat};
 use crate::board::TurnShown;
 use crate::name::ConnectionName;
 use crate::run::{Mode, Outcome};
@@ -117,8 +117,8 @@ pub struct Turns {
     seats: BTreeMap<ConnectionName, Seat>,
     /// Those at rest whose run starts later, by when it does.
     ahead: Order,
-    /// Those at rest whose run waits for its turn, by when it was due: the latest is the first.
-    waiting: Order,
+    /// Those at rest whose run waits for its turn: the latest is the first.
+    waiting: BTreeSet<Place>,
     /// Those at rest, by when their keys are to be looked at.
     watches: Order,
     running: usize,
@@ -141,7 +141,7 @@ impl Turns {
         let mut turns = Self {
             seats: BTreeMap::new(),
             ahead: Order::new(),
-            waiting: Order::new(),
+            waiting: BTreeSet::new(),
             watches: Order::new(),
             running: 0,
             running_slow: 0,
@@ -195,7 +195,7 @@ impl Turns {
         }
         while self.ahead.first().is_some_and(|(starts_at, _)| *starts_at <= now) {
             let (_, name) = self.ahead.pop_first()?;
-            self.waiting.insert((self.seats[&name].due_at, name));
+            self.waiting.insert(self.seats[&name].place());
         }
         let turn = match self.next_waiting().cloned() {
             Some(name) => {
@@ -254,8 +254,8 @@ impl Turns {
     /// The next run of all, and whose.
     #[must_use]
     pub fn next_run(&self) -> Option<(DateTime<Utc>, &ConnectionName)> {
-        let (at, name) = self.waiting.first().or_else(|| self.ahead.first())?;
-        Some((*at, name))
+        let waits = self.waiting.first().map(|Place { due_at, name, .. }| (*due_at, name));
+        waits.or_else(|| self.ahead.first().map(|(at, name)| (*at, name)))
     }
 
     /// Everybody's turn, to be shown.
@@ -277,7 +277,7 @@ impl Turns {
         }
         let may_slow = self.running_slow < (self.runs_max / 2).max(1);
         let may_run = |name: &&ConnectionName| may_slow || !self.seats[*name].is_slow;
-        let mut waiting = self.waiting.iter().map(|(_, name)| name);
+        let mut waiting = self.waiting.iter().map(|place| &place.name);
         match waiting.clone().find(may_run) {
             None if self.seats.values().all(|seat| seat.is_slow) => waiting.next(),
             next => next,
@@ -295,9 +295,9 @@ impl Turns {
     }
 
     fn order_anew(&mut self) {
-        for order in [&mut self.ahead, &mut self.waiting, &mut self.watches] {
-            order.clear();
-        }
+        self.ahead.clear();
+        self.waiting.clear();
+        self.watches.clear();
         let names: Vec<_> = self.seats.keys().cloned().collect();
         names.iter().for_each(|name| self.sit_down(name));
     }
@@ -313,7 +313,7 @@ impl Turns {
     fn rise(&mut self, name: &ConnectionName) -> &mut Seat {
         let seat = self.seats.get_mut(name).expect("who is in order has a seat");
         self.ahead.remove(&(seat.starts_at, name.clone()));
-        self.waiting.remove(&(seat.due_at, name.clone()));
+        self.waiting.remove(&seat.place());
         self.watches.remove(&(seat.watch_at, name.clone()));
         seat
     }

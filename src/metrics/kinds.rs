@@ -78,7 +78,8 @@ fn states(kind: Option<&KindStatus>) -> [(State, u64); 3] {
 }
 
 fn complete_as_of(kind: &KindStatus) -> Option<DateTime<Utc>> {
-    kind.complete_as_of.as_deref()?.parse().ok()
+    let at = DateTime::parse_from_rfc3339(kind.complete_as_of.as_deref()?).ok()?;
+    Some(at.to_utc())
 }
 
 /// One series a connection, added up over its kinds.

@@ -5,6 +5,7 @@
 //! series of a connection are there as soon as it is configured, at 0 where nothing happened.
 
 mod connections;
+mod durations;
 mod kinds;
 mod page;
 mod process;
@@ -12,11 +13,7 @@ mod process;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use prometheus::core::Collector as _;
-use prometheus::{HistogramOpts, HistogramVec};
 
 use crate::config::Connection;
 use crate::kind::KindName;
@@ -26,17 +23,14 @@ use crate::run::{Counts, Mode, Outcome, Run};
 use crate::status::{ConnectionStatus, Status, WarningStatus};
 use crate::traffic::Traffic;
 use crate::version;
+use durations::Durations;
 use page::Page;
 
-/// From a look at an account that did not change to the first pull of a large one.
-const SECONDS: [f64; 13] =
-    [0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 7200.0, 14_400.0];
-
 /// What was counted since the start.
+#[derive(Debug, Default)]
 pub struct Metrics {
     tallies: Mutex<BTreeMap<ConnectionName, Tally>>,
-    /// By mode. Not by connection, which would be thirty series for each.
-    durations: HistogramVec,
+    durations: Mutex<Durations>,
 }
 
 /// What was counted of one connection.
@@ -76,26 +70,6 @@ struct Seen<'a> {
     warnings: Vec<&'a WarningStatus>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
-        let name = "clearpoint_sync_run_duration_seconds";
-        let options = HistogramOpts::new(name, "How long runs took.").buckets(SECONDS.to_vec());
-        let durations =
-            HistogramVec::new(options, &["mode"]).expect("the name, label and buckets are lawful");
-        for mode in Mode::ALL {
-            // A series is there from its first mention on.
-            durations.with_label_values(&[mode.as_str()]);
-        }
-        Self { tallies: Mutex::default(), durations }
-    }
-}
-
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("tallies", &self.tallies).finish_non_exhaustive()
-    }
-}
-
 impl Metrics {
     /// Tells of these connections and of no others. Called at the start and at each reload; what was
     /// counted of a connection that stays is kept.
@@ -120,9 +94,7 @@ impl Metrics {
         if let Some(tally) = self.tallies().get_mut(&run.connection) {
             *tally.runs.entry((run.mode, outcome)).or_default() += 1;
             tally.changes.add(&run.counts);
-            self.durations
-                .with_label_values(&[run.mode.as_str()])
-                .observe(run.lasted().map_or(0.0, page::span));
+            self.durations().count(run.mode, run.lasted().map_or(0.0, page::span));
         }
     }
 
@@ -142,13 +114,17 @@ impl Metrics {
         program(&mut page, status);
         connections::add(&mut page, &all);
         kinds::add(&mut page, &all);
-        page.extend(&self.durations.collect());
+        self.durations().add(&mut page);
         process::add(&mut page, status);
         page.into_text()
     }
 
     fn tallies(&self) -> MutexGuard<'_, BTreeMap<ConnectionName, Tally>> {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn durations(&self) -> MutexGuard<'_, Durations> {
+        self.durations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,14 +1,9 @@
-//! Families of series on their way to text: made of values as they stand, written by the metrics crate,
-//! which knows how labels are escaped.
+//! Families of series on their way to text, in the format 0.0.4 of Prometheus: written straight into one
+//! buffer, for a large installation has tens of thousands of series.
+
+use std::fmt::Write as _;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use prometheus::TextEncoder;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
-
-/// So many series are made before they are written, and then made into the next ones: what stands in the
-/// processor's cache, and needs no new memory, is quick also where there are tens of thousands. Of the
-/// series of kinds the next so many differ in the connection alone.
-const SERIES_AT_ONCE: usize = 3 * 14 * 6;
 
 /// Families of series as text.
 #[derive(Debug, Default)]
@@ -27,11 +22,7 @@ impl Page {
         help: &str,
         series: impl IntoIterator<Item = Series<'a, N>>,
     ) {
-        self.add(MetricType::GAUGE, name, help, series, |metric, value| {
-            let mut gauge = Gauge::default();
-            gauge.set_value(value);
-            metric.set_gauge(gauge);
-        });
+        self.add("gauge", name, help, series);
     }
 
     /// Adds what only grows; its name ends with `_total`.
@@ -41,44 +32,48 @@ impl Page {
         help: &str,
         series: impl IntoIterator<Item = Series<'a, N>>,
     ) {
-        self.add(MetricType::COUNTER, name, help, series, |metric, value| {
-            let mut counter = Counter::default();
-            counter.set_value(value);
-            metric.set_counter(counter);
-        });
+        self.add("counter", name, help, series);
     }
 
     fn add<'a, const N: usize>(
         &mut self,
-        kind: MetricType,
+        kind: &str,
         name: &str,
         help: &str,
         series: impl IntoIterator<Item = Series<'a, N>>,
-        set: impl Fn(&mut Metric, f64),
     ) {
-        let mut family = MetricFamily::default();
-        family.set_name(name.to_owned());
-        family.set_help(help.to_owned());
-        family.set_field_type(kind);
-        let mut series = series.into_iter();
-        let (mut written, mut is_first) = (String::new(), true);
-        loop {
-            fill(family.mut_metric(), series.by_ref().take(SERIES_AT_ONCE), &set);
-            // A family without series is no family.
-            if family.get_metric().is_empty() {
-                return;
-            }
-            written.clear();
-            write(&mut written, std::slice::from_ref(&family));
-            // The head of a family is written with its first series alone.
-            self.text.push_str(if is_first { &written } else { without_head(&written) });
-            is_first = false;
+        let mut series = series.into_iter().peekable();
+        // A family without series is no family.
+        if series.peek().is_some() {
+            self.head(kind, name, help);
+            series.for_each(|(labels, value)| self.series(name, labels, value));
         }
     }
 
-    /// Adds families that the crate keeps itself.
-    pub(super) fn extend(&mut self, families: &[MetricFamily]) {
-        write(&mut self.text, families);
+    /// The lines that tell of a family; `help` is one line without a backslash.
+    pub(super) fn head(&mut self, kind: &str, name: &str, help: &str) {
+        for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"] {
+            self.text.push_str(part);
+        }
+    }
+
+    /// The line of one series.
+    pub(super) fn series<const N: usize>(&mut self, name: &str, labels: [(&str, &str); N], value: f64) {
+        let text = &mut self.text;
+        text.push_str(name);
+        let mut before = '{';
+        for (label, value) in labels {
+            text.push(before);
+            text.push_str(label);
+            text.push_str("=\"");
+            push_escaped(text, value);
+            text.push('"');
+            before = ',';
+        }
+        if N > 0 {
+            text.push('}');
+        }
+        writeln!(text, " {value}").expect("writing to a string does not fail");
     }
 
     /// The text of all of them.
@@ -87,50 +82,19 @@ impl Page {
     }
 }
 
-/// Without the lines that tell of the family (`# HELP`, `# TYPE`).
-fn without_head(written: &str) -> &str {
-    let series = written.splitn(3, '\n').nth(2);
-    series.expect("a family is written with two lines and its series")
-}
-
-fn write(text: &mut String, families: &[MetricFamily]) {
-    TextEncoder::new().encode_utf8(families, text).expect("every family has a name and series");
-}
-
-/// Makes these series of a family out of the ones that were there before.
-fn fill<'a, const N: usize>(
-    metrics: &mut Vec<Metric>,
-    series: impl Iterator<Item = Series<'a, N>>,
-    set: impl Fn(&mut Metric, f64),
-) {
-    let mut count = 0;
-    for (labels, value) in series {
-        match metrics.get_mut(count) {
-            Some(metric) => relabel(metric, labels),
-            None => metrics.push(Metric::from_label(pairs(labels))),
-        }
-        set(&mut metrics[count], value);
-        count += 1;
+/// Adds the value of a label.
+fn push_escaped(text: &mut String, mut value: &str) {
+    let is_special = |byte: &u8| matches!(byte, b'\\' | b'"' | b'\n');
+    while let Some(at) = value.as_bytes().iter().position(is_special) {
+        text.push_str(&value[..at]);
+        text.push_str(match value.as_bytes()[at] {
+            b'\n' => "\\n",
+            b'"' => "\\\"",
+            _ => "\\\\",
+        });
+        value = &value[at + 1..];
     }
-    metrics.truncate(count);
-}
-
-fn relabel<const N: usize>(metric: &mut Metric, labels: [(&str, &str); N]) {
-    for (pair, (_, value)) in metric.mut_label().iter_mut().zip(labels) {
-        if pair.value() != value {
-            pair.set_value(value.to_owned());
-        }
-    }
-}
-
-fn pairs<const N: usize>(labels: [(&str, &str); N]) -> Vec<LabelPair> {
-    let pair = |(name, value): (&str, &str)| {
-        let mut pair = LabelPair::default();
-        pair.set_name(name.to_owned());
-        pair.set_value(value.to_owned());
-        pair
-    };
-    labels.into_iter().map(pair).collect()
+    text.push_str(value);
 }
 
 /// A count as Prometheus keeps it: whole up to 2^53.
@@ -146,4 +110,24 @@ pub(super) fn seconds(at: Option<DateTime<Utc>>) -> f64 {
 /// A length of time in seconds; a clock that was set back makes none negative.
 pub(super) fn span(lasted: TimeDelta) -> f64 {
     lasted.num_milliseconds().max(0) as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped_and_values_written_as_they_are() {
+        let mut page = Page::default();
+        page.gauge(
+            "a",
+            "Help.",
+            [([("x", "say \"no\"\\\n"), ("y", "ä")], 1.5), ([("x", ""), ("y", "")], 3e9)],
+        );
+        page.counter("b_total", "Help.", [([], 0.0)]);
+        page.gauge("none", "Help.", std::iter::empty::<Series<'_, 1>>());
+        let expected = "# HELP a Help.\n# TYPE a gauge\na{x=\"say \\\"no\\\"\\\\\\n\",y=\"ä\"} 1.5\n\
+                        a{x=\"\",y=\"\"} 3000000000\n# HELP b_total Help.\n# TYPE b_total counter\nb_total 0\n";
+        assert_eq!(page.into_text(), expected);
+    }
 }

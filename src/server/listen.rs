@@ -110,9 +110,8 @@ async fn answer(
     shown: Shown,
     mut stop: watch::Receiver<()>,
 ) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let response = wire::respond(&request, &hosts, &shown);
-        async { Ok::<_, Infallible>(response) }
+    let service = service_fn(async |request: Request<Incoming>| {
+        Ok::<_, Infallible>(wire::respond(&request.map(drop), &hosts, &shown).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

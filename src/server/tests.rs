@@ -27,8 +27,8 @@ async fn start(limits: Limits) -> Serving {
     start_with(limits, Board::default()).await
 }
 
-async fn start_with(limits: Limits, board: Board) -> Serving {
-    let shown = Shown { board: Arc::new(board), metrics: Arc::default(), clock: Clock::System };
+async fn start_with(limits: Limits, board: impl Into<Arc<Board>>) -> Serving {
+    let shown = Shown { board: board.into(), metrics: Arc::default(), clock: Clock::System };
     let settings = config::Server { listen: "127.0.0.1:0".parse().unwrap(), hosts: Vec::new() };
     Serving::start_within(limits, &settings, shown).await.unwrap()
 }
@@ -61,6 +61,24 @@ async fn ask(address: SocketAddr, request: &str) -> String {
 fn parts(answer: &str) -> (Vec<&str>, &str) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
     (head.lines().filter(|line| !line.starts_with("date: ")).collect(), body)
+}
+
+/// What is not known yet is not told as nothing.
+#[tokio::test]
+async fn who_asks_how_things_stand_waits_for_the_first_look_and_probes_do_not() {
+    let board = Arc::new(Board::default());
+    board.is_coming(true);
+    let serving = start_with(Limits::default(), Arc::clone(&board)).await;
+    let address = serving.address();
+    let (metrics, livez) = (get_last("/metrics"), get_last("/livez"));
+    let mut asked = std::pin::pin!(ask(address, &metrics));
+    tokio::select! {
+        biased;
+        told = &mut asked => panic!("told too early: {told}"),
+        probed = ask(address, &livez) => assert!(probed.starts_with("HTTP/1.1 200 OK"), "{probed}"),
+    }
+    board.is_coming(false);
+    assert!(asked.await.starts_with("HTTP/1.1 200 OK"));
 }
 
 #[tokio::test]

@@ -59,8 +59,12 @@ impl Answer {
 }
 
 /// The answer to a request, as it is sent.
-pub(super) fn respond<B>(request: &Request<B>, hosts: &[String], shown: &Shown) -> Response<Full<Bytes>> {
-    let Answer { status, content_type, body } = answer(request, hosts, shown);
+pub(super) async fn respond<B>(
+    request: &Request<B>,
+    hosts: &[String],
+    shown: &Shown,
+) -> Response<Full<Bytes>> {
+    let Answer { status, content_type, body } = answer(request, hosts, shown).await;
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -74,27 +78,33 @@ pub(super) fn respond<B>(request: &Request<B>, hosts: &[String], shown: &Shown) 
     response
 }
 
-fn answer<B>(request: &Request<B>, hosts: &[String], shown: &Shown) -> Answer {
+async fn answer<B>(request: &Request<B>, hosts: &[String], shown: &Shown) -> Answer {
     if let Err(stray) = host::check(request, hosts) {
         return Answer::astray(stray);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Answer::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
     }
-    let status = || shown.board.status(shown.clock.now());
+    let status = async || {
+        shown.board.has_come().await;
+        shown.board.status(shown.clock.now())
+    };
+    let itself = || shown.board.itself(shown.clock.now());
     let found = |content_type, body| Answer { status: StatusCode::OK, content_type, body };
     match request.uri().path() {
-        "/" => found(HTML, page::render(&status(), Pace::Live)),
-        "/still" => found(HTML, page::render(&status(), Pace::Still)),
+        "/" => found(HTML, page::render(&status().await, Pace::Live)),
+        "/still" => found(HTML, page::render(&status().await, Pace::Still)),
         "/style.css" => found("text/css; charset=utf-8", page::STYLE.to_owned()),
         "/icon.svg" => found("image/svg+xml", page::ICON.to_owned()),
         "/api/status.json" => {
-            let body = serde_json::to_string_pretty(&status()).expect("a status has text keys only");
+            let body = serde_json::to_string_pretty(&status().await).expect("a status has text keys only");
             found("application/json", body)
         }
-        "/metrics" => found("text/plain; version=0.0.4; charset=utf-8", shown.metrics.render(&status())),
-        "/livez" => Answer::probe(probes::alive(&status())),
-        "/readyz" => Answer::probe(probes::ready(&status())),
+        "/metrics" => {
+            found("text/plain; version=0.0.4; charset=utf-8", shown.metrics.render(&status().await))
+        }
+        "/livez" => Answer::probe(probes::alive(&itself())),
+        "/readyz" => Answer::probe(probes::ready(&itself())),
         _ => Answer::text(StatusCode::NOT_FOUND, "nothing here; see /, /api/status.json and /metrics"),
     }
 }

@@ -42,7 +42,8 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
     }
     let couriers = engine.couriers().await?;
     engine.board.start(clock.now());
-    engine.survey().await?;
+    engine.make_room();
+    engine.board.is_coming(true);
     let _serving = serve_status(&engine).await?;
     // What ends from here on, also elsewhere, serves what is due now.
     let now = clock.now();
@@ -59,6 +60,7 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
     let board = Arc::clone(&engine.board);
     let (engine, current) = watch::channel(engine);
     let beside = [
+        tokio::spawn(look_first(Arc::clone(&engine.borrow()))),
         tokio::spawn(store::look_over(Arc::clone(&engine.borrow()))),
         tokio::spawn(app::keep_published(current.clone())),
         tokio::spawn(daemon::watch_store(store, clock.clone(), Arc::clone(&board))),
@@ -81,6 +83,16 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
     };
     tracing::info!(event = "daemon_stopped", runs_cut, "daemon stopped");
     Ok(Exit::Done)
+}
+
+/// Looks at everything for the first time, beside the first runs: to count what a large store holds takes
+/// longer than all the rest of a start.
+async fn look_first(engine: Arc<Engine>) {
+    if let Err(error) = engine.survey().await {
+        let error = error.to_text();
+        tracing::warn!(event = "status_unread", error, "status could not be read");
+    }
+    engine.board.is_coming(false);
 }
 
 /// Answers over HTTP, if the settings say so.

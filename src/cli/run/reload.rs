@@ -31,6 +31,9 @@ struct Difference {
 impl Reloads {
     /// Reloads whenever it is asked for; requests that come meanwhile are one more reload.
     pub(super) async fn serve(self, mut requests: watch::Receiver<u32>) {
+        let board = Arc::clone(&self.engine.borrow().board);
+        // What was looked at under the settings before must not be shown after that.
+        board.has_come().await;
         // An early request found nothing to replace yet.
         while requests.wait_for(|requests| *requests > 0).await.is_ok() {
             self.reload_and_say().await;

@@ -25,6 +25,20 @@ async fn after_an_outage_all_start_one_after_the_other_the_longest_overdue_first
 }
 
 #[tokio::test]
+async fn of_those_due_together_goes_first_who_was_served_longest_ago() {
+    let served =
+        [("a", "2026-03-01T00:04:00Z"), ("b", "2026-03-01T00:00:00Z"), ("c", "2026-03-01T00:02:00Z")];
+    let members = served.map(|(name, last_run)| Member {
+        last_run: Some(at(last_run)),
+        ..member(name, "*/15 * * * *", "30 2 * * *")
+    });
+    let day = Day::begin(members.to_vec(), 1, seconds(1), |_| seconds(5), ok);
+    day.until("2026-03-01T00:20:00Z").await;
+    let runs = day.runs();
+    assert_eq!(runs.iter().map(|run| run.name.as_str()).collect::<Vec<_>>(), ["b", "c", "a"]);
+}
+
+#[tokio::test]
 async fn a_start_that_had_to_wait_makes_no_later_one_late() {
     let day = Day::begin(overdue(60), 64, seconds(1), |_| seconds(5), ok);
     day.until("2026-03-01T01:10:00Z").await;

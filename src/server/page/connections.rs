@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -52,7 +53,7 @@ pub(super) struct LastRun<'a> {
 }
 
 impl<'a> Connections<'a> {
-    pub(super) fn new(all: &'a [ConnectionStatus], open: &[WarningStatus], now: DateTime<Utc>) -> Self {
+    pub(super) fn new(all: &'a [Arc<ConnectionStatus>], open: &[WarningStatus], now: DateTime<Utc>) -> Self {
         let mut urgency: HashMap<&str, Tone> = HashMap::new();
         for warning in open {
             let tone = urgency.entry(&warning.connection).or_insert(Tone::Well);

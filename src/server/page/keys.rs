@@ -1,6 +1,7 @@
 //! Keys, and how much is left of each.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -40,8 +41,8 @@ pub(super) enum NextToLapse<'a> {
 }
 
 impl<'a> Keys<'a> {
-    pub(super) fn new(connections: &'a [ConnectionStatus], now: DateTime<Utc>) -> Self {
-        let of = |connection: &'a ConnectionStatus| {
+    pub(super) fn new(connections: &'a [Arc<ConnectionStatus>], now: DateTime<Utc>) -> Self {
+        let of = |connection: &'a Arc<ConnectionStatus>| {
             let is_one_of_two = connection.keys.len() > 1;
             connection.keys.iter().map(move |status| Key::new(status, is_one_of_two, now))
         };

@@ -27,7 +27,8 @@ FROM keys AS k LEFT JOIN connections AS c ON c.name = k.connection",
 FROM runs WHERE id IN (SELECT max(id) FROM runs GROUP BY connection)",
     ),
     (
-        // A date stands here only if every element people see was read by then.
+        // A date stands here only if every element people see was read by then. Of most kinds none ever is,
+        // which is seen at once.
         "freshness",
         "SELECT k.connection, k.kind,
   (SELECT c.started_at FROM run_kinds AS c WHERE c.connection = k.connection AND c.kind = k.kind
@@ -36,15 +37,19 @@ FROM runs WHERE id IN (SELECT max(id) FROM runs GROUP BY connection)",
      AND c.outcome IN ('complete', 'incremental') ORDER BY c.run DESC LIMIT 1) AS changes_as_of,
   (SELECT count(*) FROM elements AS e
    WHERE e.kind = k.kind AND e.connection = k.connection AND e.state = 'present') AS present,
-  (SELECT CASE WHEN count(*) = count(r.read_at) THEN min(r.read_at) END
+  CASE WHEN EXISTS (SELECT 1 FROM run_reads AS r
+     WHERE r.connection = k.connection AND r.kind = k.kind AND r.part = 'detail')
+   THEN (SELECT CASE WHEN count(*) = count(r.read_at) THEN min(r.read_at) END
    FROM elements AS e LEFT JOIN run_reads AS r
      ON r.connection = e.connection AND r.kind = e.kind AND r.part = 'detail' AND r.id = e.id
-   WHERE e.kind = k.kind AND e.connection = k.connection AND e.state = 'present') AS details_as_of,
-  (SELECT CASE WHEN count(*) = count(r.read_at) THEN min(r.read_at) END
+   WHERE e.kind = k.kind AND e.connection = k.connection AND e.state = 'present') END AS details_as_of,
+  CASE WHEN EXISTS (SELECT 1 FROM run_reads AS r
+     WHERE r.connection = k.connection AND r.kind = k.kind AND r.part = 'values')
+   THEN (SELECT CASE WHEN count(*) = count(r.read_at) THEN min(r.read_at) END
    FROM elements AS e LEFT JOIN run_reads AS r
      ON r.connection = e.connection AND r.kind = e.kind AND r.part = 'values' AND r.id = e.id
    WHERE e.kind = k.kind AND e.connection = k.connection AND e.state = 'present'
-     AND k.kind = 'measures') AS values_as_of
+     AND k.kind = 'measures') END AS values_as_of
 FROM run_kinds AS k GROUP BY k.connection, k.kind",
     ),
 ];

@@ -1,5 +1,7 @@
 //! Keys: what is left of each, how it stands, and what a refused one means for the runs.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 use super::sample::{at, connection, key, status, warning};
@@ -72,10 +74,10 @@ fn where_no_key_will_lapse_the_page_says_why() {
 #[test]
 fn only_a_key_that_may_work_stands_by() {
     let mut status = status(vec![with_keys("city", &["valid", "refused"])]);
-    status.connections[0].keys[0].leads = true;
+    Arc::make_mut(&mut status.connections[0]).keys[0].leads = true;
     assert!(!text(&page(&status)).contains("stands by"));
     assert_shows(&status, &["key , asked with first"]);
-    status.connections[0].keys[1].state = "valid";
+    Arc::make_mut(&mut status.connections[0]).keys[1].state = "valid";
     assert_shows(&status, &["key , stands by"]);
 }
 
@@ -84,9 +86,9 @@ fn the_state_of_a_key_says_in_words_what_its_colour_says() {
     let mut status = status(vec![connection("city")]);
     let check = |status: &_, told: &str| assert_shows(status, &[&format!("2027-10-17 {told} Connections")]);
     check(&status, "valid");
-    status.connections[0].keys[0].warnings = vec![warning("city", "warn")];
+    Arc::make_mut(&mut status.connections[0]).keys[0].warnings = vec![warning("city", "warn")];
     check(&status, "Valid, lapses soon");
-    status.connections[0].keys[0].warnings[0].event = "key_expiry_mismatch";
+    Arc::make_mut(&mut status.connections[0]).keys[0].warnings[0].event = "key_expiry_mismatch";
     check(&status, "Valid, with a warning");
 }
 

@@ -1,5 +1,7 @@
 //! Three hundred connections: the page stays useful, and small enough to be quick.
 
+use std::sync::Arc;
+
 use super::sample::{at, connection, kind, status, warning};
 use super::{page, text, title};
 use crate::status::{Status, WarningStatus};
@@ -52,7 +54,7 @@ fn three_hundred_in_trouble_are_all_told_of_within_bounds() {
 fn refused(count: usize) -> Status {
     let mut status = many(count, 0);
     for connection in &mut status.connections {
-        let key = &mut connection.keys[0];
+        let key = &mut Arc::make_mut(connection).keys[0];
         (key.state, key.refused_since) = ("refused", Some(at()));
     }
     let names = status.connections.iter().rev().map(|connection| &connection.connection);

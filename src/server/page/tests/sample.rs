@@ -1,5 +1,7 @@
 //! How things stand, for tests: everything well at one instant, to be changed from there.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::element::ElementId;
@@ -21,7 +23,7 @@ pub(super) fn status(connections: Vec<ConnectionStatus>) -> Status {
         at: at(),
         daemon: Some(DaemonStatus { started_at, turned_at: Some(at()), is_stopping: false }),
         store: StoreStatus { bytes: 4_200_000, unreachable: None },
-        connections,
+        connections: connections.into_iter().map(Arc::new).collect(),
         warnings: Vec::new(),
         changes: Vec::new(),
     }
