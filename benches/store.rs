@@ -7,10 +7,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark fails like a test")]
 
 use std::path::Path;
-use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use bytes::{BufMut as _, BytesMut};
 use chrono::{DateTime, Utc};
 use clearpoint_sync::kind::{Kind, catalogue};
 use clearpoint_sync::memory::KindMemory;
@@ -23,8 +21,9 @@ use clearpoint_sync::spool::{Budget, Spool};
 use clearpoint_sync::store::postgres::{Host, Settings};
 use clearpoint_sync::store::{KindCommit, Place, Store};
 use clearpoint_sync::tolerate;
-use futures_util::SinkExt as _;
 
+#[path = "support/plain.rs"]
+mod plain;
 #[path = "../tests/support/postgres.rs"]
 mod postgres;
 
@@ -111,49 +110,10 @@ impl Pull {
         [first, start.elapsed()]
     }
 
-    /// `COPY` into a table of two columns, by the driver that the store has.
-    async fn copy(&self, database: &postgres::Database, doc: &str) -> Duration {
-        let mut config = tokio_postgres::Config::new();
-        config.host_path(&database.folder).port(database.port).dbname(&database.name).user(database.user);
-        let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
-        tokio::spawn(connection);
-        let drop_and_make = format!("DROP TABLE IF EXISTS plain; CREATE TABLE plain (id bigint, doc {doc})");
-        client.batch_execute(&drop_and_make).await.unwrap();
-        let start = Instant::now();
-        let sink = client.copy_in("COPY plain FROM STDIN").await.unwrap();
-        let mut sink = pin!(sink);
-        let mut chunk = BytesMut::new();
-        for entry in &self.snapshot.entries {
-            let doc = self.spool.read(entry.span).unwrap();
-            chunk.put_slice(format!("{}\t", entry.id).as_bytes());
-            chunk.put_slice(doc.replace('\\', "\\\\").as_bytes());
-            chunk.put_u8(b'\n');
-            if chunk.len() >= 64 << 10 {
-                sink.send(chunk.split().freeze()).await.unwrap();
-            }
-        }
-        sink.send(chunk.freeze()).await.unwrap();
-        assert_eq!(sink.finish().await.unwrap(), self.snapshot.entries.len() as u64);
-        start.elapsed()
-    }
-
-    /// A prepared insert in one transaction.
-    fn insert(&self, path: &Path) -> Duration {
-        let mut sql = rusqlite::Connection::open(path).unwrap();
-        sql.execute_batch(
-            "PRAGMA journal_mode = wal; PRAGMA synchronous = full;
-             CREATE TABLE plain (id INTEGER PRIMARY KEY, doc TEXT NOT NULL)",
-        )
-        .unwrap();
-        let start = Instant::now();
-        let transaction = sql.transaction().unwrap();
-        let mut insert = transaction.prepare("INSERT INTO plain VALUES (?1, ?2)").unwrap();
-        for entry in &self.snapshot.entries {
-            insert.execute((entry.id.0, self.spool.read(entry.span).unwrap())).unwrap();
-        }
-        drop(insert);
-        transaction.commit().unwrap();
-        start.elapsed()
+    /// Its documents, each with its id.
+    fn documents(&self) -> impl Iterator<Item = (i64, String)> {
+        let read = |entry: &Entry| self.spool.read(entry.span).unwrap().into_owned();
+        self.snapshot.entries.iter().map(move |entry| (entry.id.0, read(entry)))
     }
 }
 
@@ -211,14 +171,15 @@ async fn measure(elements: usize, rounds: usize) {
     let server = postgres::Postgres::start();
     for round in 0..rounds {
         let database = server.database();
-        let (jsonb, text) = (pull.copy(&database, "jsonb").await, pull.copy(&database, "text").await);
+        let [jsonb, text] = ["jsonb", "text"]
+            .map(|doc| tokio::task::block_in_place(|| plain::copy(&database, doc, &mut pull.documents())));
         let store = Store::open(&place(&database), pull.now).await.unwrap();
         let took = pull.twice(&store).await;
         all[0].take(jsonb, took);
         all[1].take(text, took);
         drop(store);
         server.psql("postgres", &format!("DROP DATABASE {} WITH (FORCE)", database.name));
-        let plain = pull.insert(&folder.path().join(format!("plain{round}.db")));
+        let plain = plain::insert(&folder.path().join(format!("plain{round}.db")), &mut pull.documents());
         let path = folder.path().join(format!("store{round}.db"));
         let store = Store::open(&Place::file(path), pull.now).await.unwrap();
         all[2].take(plain, pull.twice(&store).await);

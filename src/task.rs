@@ -55,6 +55,6 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "out of order")]
     async fn its_panic_is_that_of_whoever_waits() {
-        Task::begin(async { panic!("out of order") }).end().await
+        Task::begin(async { panic!("out of order") }).end().await;
     }
 }

@@ -15,6 +15,8 @@ mod account;
 mod cases;
 mod floor;
 mod kept;
+#[path = "../support/plain.rs"]
+mod plain;
 #[path = "../../tests/support/postgres.rs"]
 mod postgres;
 mod program;

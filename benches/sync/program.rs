@@ -41,6 +41,8 @@ impl Running {
             .arg("--config")
             .arg(config)
             .args(arguments)
+            // As the shipped unit and the image set them.
+            .envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")])
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(config.with_extension("log")).unwrap())
             .spawn()
@@ -122,6 +124,14 @@ impl Running {
     pub(crate) fn stop(mut self) {
         rustix::process::kill_process(Pid::from_child(&self.child), rustix::process::Signal::TERM).unwrap();
         self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Nothing is left behind by a benchmark that fails.
+        let _has_ended = self.child.kill();
+        let _has_ended = self.child.wait();
     }
 }
 

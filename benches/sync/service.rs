@@ -12,7 +12,7 @@ use crate::program::{self, Running};
 use crate::table::Report;
 
 /// How long an idle daemon is watched.
-const WATCHED: Duration = Duration::from_secs(20);
+const WATCHED: Duration = Duration::from_secs(15);
 /// When a daemon that is to have had a run has it.
 const SOON: Duration = Duration::from_secs(5);
 /// How often each thing is done; the median counts.
@@ -76,8 +76,10 @@ pub(crate) fn idle(report: &mut Report) {
         let account = Account::of(200);
         let due_in = if connections == 1 { SOON } else { FAR };
         if connections > 1 {
-            // A daemon would spread so many first runs over minutes.
-            program::run(&account.configure_many(connections, due_in, LISTS, ""), &["sync", "--full"]);
+            // A daemon would spread so many runs over minutes. A first one calls for a second.
+            let config = account.configure_many(connections, due_in, LISTS, "");
+            program::run(&config, &["sync", "--full"]);
+            program::run(&config, &["sync", "--full"]);
         }
         let (daemon, _) =
             Daemon::start(|service| account.configure_many(connections, due_in, LISTS, service));

@@ -124,11 +124,6 @@ impl<'a, 'f> Facts<'a, 'f> {
     }
 }
 
-/// A top-level field by its name.
-pub(super) fn member<'m, 'a>(members: &'m [Member<'a>], name: &str) -> Option<&'m Member<'a>> {
-    members.iter().find(|member| member.key == name)
-}
-
 /// An id: a JSON integer, or a string of one as it would be printed (`"12"`; not `"012"`, `"+12"`,
 /// `1.0`, `1e3`).
 pub(super) fn read_id(value: &str) -> Option<i64> {
