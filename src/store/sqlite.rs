@@ -23,6 +23,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 const LOG_BYTES_MAX: i64 = 64 << 20;
 /// A page of a new file.
 const PAGE_BYTES: i64 = 16 << 10;
+/// What the connection that reads keeps of the file, in KiB (negative: not in pages). It reads long stretches
+/// once, or a few pages; a daemon that waits should hold no more.
+const READER_CACHE_KIB: i64 = -512;
 /// Written to see whether there is room.
 const PROBE_BYTES: usize = 64 << 10;
 /// Prepared statements kept per connection.
@@ -228,6 +231,7 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     )?;
     sql.busy_timeout(BUSY_TIMEOUT)?;
     sql.pragma_update(None, "query_only", true)?;
+    sql.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
     sql.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(sql)
 }
