@@ -40,14 +40,25 @@ impl<'a> Reader<'a> {
 
     /// The byte where it stands.
     #[must_use]
-    pub(super) fn at(&self) -> usize {
+    pub fn at(&self) -> usize {
         self.at
     }
 
-    /// What it has not passed yet.
+    /// What it has passed from a byte on.
     #[must_use]
-    pub fn rest(&self) -> &'a str {
-        &self.text[self.at..]
+    pub fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
+    }
+
+    /// The whole text.
+    #[must_use]
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Goes back to a byte where it stood.
+    pub(super) fn back(&mut self, start: usize) {
+        self.at = start;
     }
 
     /// The next byte that is no white space.
@@ -101,7 +112,7 @@ impl<'a> Reader<'a> {
             }
             loop {
                 let Some(end) = self.open.last() else {
-                    return Ok(&self.text[start..self.at]);
+                    return Ok(self.since(start));
                 };
                 if !self.is_closed_by(*end)? {
                     break;
@@ -190,7 +201,7 @@ impl<'a> Reader<'a> {
             self.at += usize::from(matches!(self.bytes.get(self.at), Some(b'+' | b'-')));
             self.digits()?;
         }
-        Ok(&self.text[start..self.at])
+        Ok(self.since(start))
     }
 
     /// Passes over digits, at least one.

@@ -13,7 +13,7 @@ pub(crate) mod tests;
 pub use grammar::Reader;
 pub use number::Number;
 pub use text::{hex4, unescape};
-pub use walk::{DEPTH_MAX, Fault, Look, Member, Reading, Seen, read, walk};
+pub use walk::{DEPTH_MAX, Fault, Look, Member, Reading, Seen, read, walk, walk_next};
 
 use crate::element::Fingerprint;
 

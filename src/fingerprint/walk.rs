@@ -79,34 +79,35 @@ pub fn read<'a>(text: &'a str, look: Look<'_>) -> Result<Reading<'a>, Fault> {
 ///
 /// # Errors
 /// [`Fault`], when it has no canonical hash.
-pub fn walk<'a>(text: &'a str, look: Look<'_>, mut see: impl FnMut(Member<'a>)) -> Result<Seen, Fault> {
-    let mut walk = Walk {
-        text,
-        reader: Reader::new(text),
-        pairs: Vec::with_capacity(64),
-        unescaped: String::new(),
-        odd_text: look.odd_text,
-        is_odd: false,
-    };
-    let hash = if walk.reader.peek()? == b'{' {
-        walk.object(1, |field| {
-            let key = &text[field.key.range.clone()];
-            let key = if field.key.is_escaped() { unescape(key) } else { Cow::Borrowed(key) };
-            let counts = !look.volatile.iter().any(|name| *name == key);
-            let fingerprint = Fingerprint(field.pair.value);
-            see(Member { key, value: &text[field.value.clone()], fingerprint });
-            counts
-        })?
-    } else {
-        walk.value(0)?
-    };
-    walk.reader.end()?;
-    Ok(Seen { fingerprint: Fingerprint(hash), is_odd: walk.is_odd })
+pub fn walk<'a>(text: &'a str, look: Look<'_>, see: impl FnMut(Member<'a>)) -> Result<Seen, Fault> {
+    let mut reader = Reader::new(text);
+    let seen = walk_next(&mut reader, look, see)?;
+    reader.end()?;
+    Ok(seen)
 }
 
-struct Walk<'a> {
+/// Walks the value before which a reader stands, and leaves it behind.
+///
+/// # Errors
+/// [`Fault`], when it has no canonical hash. A value that is only nested too deep is left behind all the same.
+pub fn walk_next<'a>(
+    reader: &mut Reader<'a>,
+    look: Look<'_>,
+    see: impl FnMut(Member<'a>),
+) -> Result<Seen, Fault> {
+    reader.skip_space();
+    let start = reader.at();
+    let seen = Walk::new(reader, look).whole(look.volatile, see);
+    if let Err(Fault::Deep) = seen {
+        reader.back(start);
+        reader.value()?;
+    }
+    seen
+}
+
+struct Walk<'r, 'a> {
     text: &'a str,
-    reader: Reader<'a>,
+    reader: &'r mut Reader<'a>,
     /// The fields of all objects that are open, outermost first.
     pairs: Vec<Pair>,
     unescaped: String,
@@ -127,7 +128,36 @@ struct Field {
     pair: Pair,
 }
 
-impl Walk<'_> {
+impl<'r, 'a> Walk<'r, 'a> {
+    fn new(reader: &'r mut Reader<'a>, look: Look<'_>) -> Self {
+        Self {
+            text: reader.text(),
+            reader,
+            pairs: Vec::with_capacity(64),
+            unescaped: String::new(),
+            odd_text: look.odd_text,
+            is_odd: false,
+        }
+    }
+
+    /// Walks the value that starts here; `see` is told its fields.
+    fn whole(mut self, volatile: &[String], mut see: impl FnMut(Member<'a>)) -> Result<Seen, Fault> {
+        let text = self.text;
+        let hash = if self.reader.peek()? == b'{' {
+            self.object(1, |field| {
+                let key = &text[field.key.range.clone()];
+                let key = if field.key.is_escaped() { unescape(key) } else { Cow::Borrowed(key) };
+                let counts = !volatile.iter().any(|name| *name == key);
+                let fingerprint = Fingerprint(field.pair.value);
+                see(Member { key, value: &text[field.value.clone()], fingerprint });
+                counts
+            })?
+        } else {
+            self.value(0)?
+        };
+        Ok(Seen { fingerprint: Fingerprint(hash), is_odd: self.is_odd })
+    }
+
     /// The hash of the value that starts here; `depth` containers are open around it.
     fn value(&mut self, depth: usize) -> Result<u128, Fault> {
         match self.reader.peek()? {

@@ -114,7 +114,7 @@ impl Page {
 }
 
 impl Rows {
-    fn of(list: &tolerate::List<'_>, kind: &Kind) -> Self {
+    fn of(list: &tolerate::List<&str>, kind: &Kind) -> Self {
         let id_field = tolerate::choose_id_field(&list.rows, &kind.id_fields);
         let field = id_field.as_deref().unwrap_or_default();
         let mut kept = 0;

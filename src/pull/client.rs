@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use url::Url;
 
 use crate::clock::Clock;
@@ -210,7 +210,7 @@ impl Client {
                 Err(NoAnswer::NoRoom) => return Ok(None),
                 Err(NoAnswer::Failure(failure)) => failure,
                 Ok(answer) => {
-                    if let Some(what) = refusal(&answer, request) {
+                    if let Some(what) = door::refusal_of(&answer, request) {
                         self.traffic.count(Class::Refused);
                         refusals += 1;
                         self.refused(generation, refusals, &what).await?;
@@ -356,16 +356,6 @@ impl Client {
             Err(error) => Err(self.scrub(error)),
         }
     }
-}
-
-/// What an answer says, if it refuses the key.
-fn refusal(answer: &Answer, request: &Request) -> Option<String> {
-    let what = match request.at {
-        Where::Inside if answer.status == StatusCode::UNAUTHORIZED => answer.status.to_string(),
-        Where::Inside | Where::Unknown => return None,
-        Where::Door => door::refusal(answer, &request.url)?,
-    };
-    Some(format!("{} answered {what}", request.subject))
 }
 
 impl Source for Client {

@@ -6,7 +6,7 @@ use url::Url;
 
 use crate::element::ElementId;
 use crate::kind::{self, Kind, Paging};
-use crate::pull::client::{Client, Where};
+use crate::pull::client::{Client, Request, Where};
 use crate::pull::listing::Listing;
 use crate::pull::transport::Answer;
 use crate::pull::tries::Tries;
@@ -46,6 +46,16 @@ fn scorecards(text: &str) -> Vec<ElementId> {
     let mut ids: Vec<ElementId> = rows.map(|row| row.id).collect();
     ids.sort_unstable();
     ids
+}
+
+/// What an answer says, if it refuses the key.
+pub(super) fn refusal_of(answer: &Answer, request: &Request) -> Option<String> {
+    let what = match request.at {
+        Where::Inside if answer.status == StatusCode::UNAUTHORIZED => answer.status.to_string(),
+        Where::Inside | Where::Unknown => return None,
+        Where::Door => refusal(answer, &request.url)?,
+    };
+    Some(format!("{} answered {what}", request.subject))
 }
 
 /// What an answer at the door says, if it refuses the key.

@@ -31,9 +31,7 @@ struct Rival {
 
 /// The rows that one pull has brought so far.
 #[derive(Debug)]
-pub(super) struct Gather<'a> {
-    kind: &'a Kind,
-    id_field: String,
+pub(super) struct Gather {
     spool: Spool,
     /// The first row of each element.
     firsts: Firsts,
@@ -77,18 +75,11 @@ pub(super) struct PageRows<'p> {
     pub(super) facts: Rows,
 }
 
-impl<'a> Gather<'a> {
+impl Gather {
     /// Nothing gathered yet. Stamps after `server_now` are nobody's cursor.
     #[must_use]
-    pub(super) fn new(
-        kind: &'a Kind,
-        id_field: String,
-        (budget, spool_dir): (&Budget, &Path),
-        server_now: DateTime<Utc>,
-    ) -> Self {
+    pub(super) fn new((budget, spool_dir): (&Budget, &Path), server_now: DateTime<Utc>) -> Self {
         Self {
-            kind,
-            id_field,
             spool: Spool::new(budget, spool_dir),
             firsts: Firsts::default(),
             placements: Vec::new(),
@@ -99,19 +90,17 @@ impl<'a> Gather<'a> {
         }
     }
 
-    /// Reads a page's rows.
+    /// Looks at a page's rows.
     #[must_use]
-    pub(super) fn read<'p>(&self, list: &List<'p>) -> PageRows<'p> {
+    pub(super) fn look<'p>(&self, list: List<Result<Row<'p>, Rejected>>) -> PageRows<'p> {
+        let List { rows, total, page_count, list_at: _ } = list;
         let mut ids = BTreeSet::new();
         let mut digests = BTreeSet::new();
-        let mut rows = Vec::with_capacity(list.rows.len());
-        for raw in &list.rows {
-            let row = tolerate::row(raw, self.kind, &self.id_field);
-            match &row {
+        for row in &rows {
+            match row {
                 Ok(row) => drop(ids.insert(row.id)),
                 Err(rejected) => drop(digests.insert(rejected.digest)),
             }
-            rows.push(row);
         }
         let signature = signature(&ids, &digests);
         ids.retain(|id| !self.has(*id));
@@ -121,8 +110,8 @@ impl<'a> Gather<'a> {
             received: u32::try_from(rows.len()).unwrap_or(u32::MAX),
             fresh: u32::try_from(fresh).unwrap_or(u32::MAX),
             signature,
-            total: list.total,
-            page_count: list.page_count,
+            total,
+            page_count,
         };
         PageRows { rows, fresh: ids, facts }
     }
@@ -230,22 +219,30 @@ impl<'a> Gather<'a> {
 /// tells the most rows apart, if that is more than half of them.
 #[must_use]
 pub(super) fn settle_id_field(rows: &[&str], kind: &Kind, remembered: Option<&str>) -> Option<String> {
-    let distinct = |field: &str| {
-        let ids = rows.iter().filter_map(|row| tolerate::row(row, kind, field).ok());
-        ids.map(|row| row.id).collect::<HashSet<_>>().len()
-    };
+    let read = |field: &str| rows.iter().map(|row| tolerate::row(row, kind, field)).collect::<Vec<_>>();
     if let Some(field) = remembered
-        && distinct(field) * 2 > rows.len()
+        && have_ids(&read(field))
     {
         return Some(field.to_owned());
     }
     if let Some(field) = tolerate::choose_id_field(rows, &kind.id_fields) {
         return Some(field);
     }
-    let counts = kind.id_fields.iter().map(|field| (distinct(field), field));
+    let counts = kind.id_fields.iter().map(|field| (distinct(&read(field)), field));
     // `max_by_key` keeps the last of equals: the best candidate comes first in the catalogue.
     let (count, field) = counts.rev().max_by_key(|(count, _)| *count)?;
     (count * 2 > rows.len()).then(|| field.clone())
+}
+
+/// Whether ids tell more than half of the rows apart.
+#[must_use]
+pub(super) fn have_ids(rows: &[Result<Row<'_>, Rejected>]) -> bool {
+    distinct(rows) * 2 > rows.len()
+}
+
+/// How many elements rows tell of.
+fn distinct(rows: &[Result<Row<'_>, Rejected>]) -> usize {
+    rows.iter().flatten().map(|row| row.id).collect::<HashSet<_>>().len()
 }
 
 fn signature(ids: &BTreeSet<ElementId>, digests: &BTreeSet<Fingerprint>) -> Fingerprint {

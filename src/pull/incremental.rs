@@ -6,19 +6,19 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::kind::{Kind, Paging};
+use crate::kind::Paging;
 use crate::memory::{Filter, KindMemory};
 use crate::pull::client::Client;
-use crate::pull::gather::{Gather, Gathered, settle_id_field};
+use crate::pull::gather::{Gather, Gathered};
 use crate::pull::listing::PAGES_MAX;
-use crate::pull::page::{self, Page};
+use crate::pull::page::{self, Page, Shape};
 use crate::pull::query::{At, Query, Use};
 use crate::pull::transport::Answer;
 use crate::pull::tries::Tries;
 use crate::pull::{Ask, PullError, Pulled, pages};
-use crate::snapshot::Extent;
+use crate::snapshot::{Extent, Rejected};
 use crate::stamp::StampFormat;
-use crate::tolerate::{self, List};
+use crate::tolerate::{List, Row};
 use crate::trust;
 
 /// Contradictions in a row that end the trust in a filter.
@@ -39,8 +39,11 @@ pub(super) async fn pull(client: &Client, ask: &Ask<'_>, tries: &Arc<Tries>) -> 
     let Some(since) = since(ask, now) else {
         return pages::full(client, ask, tries).await;
     };
-    let changes =
-        Changes { client, ask, since, gather: None, list_at: ask.memory.list_at.clone(), replaced: 0 };
+    let KindMemory { list_at, id_field, .. } = ask.memory.clone();
+    // A few rows settle nothing: most of them may be the odd ones. If the field is another now, nothing that
+    // must come back does, and the full pull that follows settles it.
+    let shape = Shape { kind: ask.kind, list_at, id_field };
+    let changes = Changes { client, ask, since, gather: None, shape, replaced: 0 };
     match changes.run(tries).await? {
         Told::Changes(pulled) => Ok(*pulled),
         Told::TooMuch => pages::full(client, ask, tries).await,
@@ -100,8 +103,8 @@ struct Changes<'a> {
     client: &'a Client,
     ask: &'a Ask<'a>,
     since: Since,
-    gather: Option<(Gather<'a>, String)>,
-    list_at: Option<Vec<String>>,
+    gather: Option<Gather>,
+    shape: Shape<'a>,
     replaced: u64,
 }
 
@@ -149,11 +152,11 @@ impl Changes<'_> {
         let cleaned = page::text(answer);
         let kind = self.ask.kind;
         let is_first = query.page == 1;
-        Ok(match page::judge(answer, &cleaned.text, kind, self.list_at.as_deref()) {
+        Ok(match self.shape.judge(answer, &cleaned.text, None) {
             Page::List(list) if list.rows.is_empty() => Step::Last,
             Page::List(list) => {
                 self.replaced += cleaned.replaced;
-                self.take(query, answer, &list)?
+                self.take(query, answer, list)?
             }
             Page::Strange(_) if is_first => Step::Over(Told::Contradiction("the filter was refused")),
             Page::Nothing(_) | Page::Missing(_) | Page::Strange(_) => Step::Last,
@@ -166,26 +169,18 @@ impl Changes<'_> {
         })
     }
 
-    fn take(&mut self, query: Query, answer: &Answer, list: &List<'_>) -> Result<Step, PullError> {
-        if self.gather.is_none() {
-            // A few rows settle nothing: most of them may be the odd ones. If the field is another now,
-            // nothing that must come back does, and the full pull that follows settles it.
-            let remembered = self.ask.memory.id_field.clone();
-            let settled = remembered.or_else(|| settle_id_field(&list.rows, self.ask.kind, None));
-            let Some(id_field) = settled else {
-                return Ok(Step::Odd("rows without an id".into()));
-            };
-            let server_now = answer.date.unwrap_or_else(|| self.client.clock.now());
-            let scratch = (&self.client.budget, self.client.spool_dir.as_path());
-            let gather = Gather::new(self.ask.kind, id_field.clone(), scratch, server_now);
-            self.gather = Some((gather, id_field));
-            self.list_at = Some(list.list_at.clone());
-        }
-        let (gather, id_field) = self.gather.as_mut().expect("the first rows have just made one");
-        if has_older(list, self.ask.kind, id_field, &self.since) {
+    fn take(
+        &mut self,
+        query: Query,
+        answer: &Answer,
+        list: List<Result<Row<'_>, Rejected>>,
+    ) -> Result<Step, PullError> {
+        if has_older(&list.rows, &self.since) {
             return Ok(Step::Over(Told::Contradiction("rows older than asked for came")));
         }
-        let rows = gather.read(list);
+        let server_now = answer.date.unwrap_or_else(|| self.client.clock.now());
+        let gather = self.gather.get_or_insert_with(|| pages::gather(self.client, server_now));
+        let rows = gather.look(list);
         let facts = rows.facts;
         gather.take(query.page, rows, Use::Page)?;
         Ok(if facts.fresh == 0 { Step::Last } else { Step::More(facts.received) })
@@ -193,14 +188,13 @@ impl Changes<'_> {
 
     fn finish(self, tries: &Tries) -> Result<Told, PullError> {
         let Self { client, ask, since, gather, replaced, .. } = self;
-        let came_back =
-            gather.as_ref().is_some_and(|(gather, _)| ask.expected.iter().any(|id| gather.has(*id)));
+        let came_back = gather.as_ref().is_some_and(|gather| ask.expected.iter().any(|id| gather.has(*id)));
         if !ask.expected.is_empty() && !came_back {
             return Ok(Told::Contradiction("elements that had to come back did not"));
         }
         let gathered = match gather {
-            Some((gather, _)) => gather.finish(Some(since.format))?,
-            None => pages::empty(client, ask.kind).finish(None)?,
+            Some(gather) => gather.finish(Some(since.format))?,
+            None => pages::gather(client, client.clock.now()).finish(None)?,
         };
         if gathered.newest.as_ref().is_some_and(|newest| newest.format != since.format) {
             return Ok(Told::Contradiction("stamps are written in another way"));
@@ -224,11 +218,9 @@ fn remember(ask: &Ask<'_>, gathered: &Gathered, since: &Since) -> KindMemory {
     memory
 }
 
-fn has_older(list: &List<'_>, kind: &Kind, id_field: &str, since: &Since) -> bool {
+fn has_older(rows: &[Result<Row<'_>, Rejected>], since: &Since) -> bool {
     let oldest = since.instant - OLDER_MAX;
-    list.rows.iter().any(|raw| {
-        let row = tolerate::row(raw, kind, id_field).ok();
-        let stamp = row.and_then(|row| row.last_edited);
-        stamp.and_then(|stamp| since.format.parse(&stamp)).is_some_and(|stamp| stamp < oldest)
-    })
+    let stamps = rows.iter().flatten().filter_map(|row| row.last_edited.as_deref());
+    let mut instants = stamps.filter_map(|stamp| since.format.parse(stamp));
+    instants.any(|instant| instant < oldest)
 }

@@ -6,19 +6,18 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::fingerprint;
-use crate::kind::Kind;
 use crate::memory::KindMemory;
 use crate::pull::client::Client;
-use crate::pull::gather::{Gather, Gathered, settle_id_field};
+use crate::pull::gather::{Gather, Gathered};
 use crate::pull::listing::{COUNT_DEFAULT, Listing};
-use crate::pull::page::{self, Page};
+use crate::pull::page::{self, Page, Shape};
 use crate::pull::query::{Came, Query, Rows};
 use crate::pull::transport::Answer;
 use crate::pull::tries::Tries;
 use crate::pull::window::Window;
 use crate::pull::{Ask, PullError, Pulled};
 use crate::snapshot::{Extent, Rejected, Snapshot};
-use crate::tolerate::List;
+use crate::tolerate::{List, Row};
 
 /// Pulls a kind in full, with fewer rows a page where the server asks for that.
 pub(super) async fn full(client: &Client, ask: &Ask<'_>, tries: &Arc<Tries>) -> Result<Pulled, PullError> {
@@ -75,9 +74,9 @@ struct Walk<'a> {
     tries: &'a Arc<Tries>,
     count: u32,
     listing: Listing,
-    gather: Option<(Gather<'a>, String)>,
+    gather: Option<Gather>,
     too_large: Vec<Rejected>,
-    list_at: Option<Vec<String>>,
+    shape: Shape<'a>,
     server_now: Option<DateTime<Utc>>,
     fed: u32,
     replaced: u64,
@@ -93,7 +92,7 @@ impl<'a> Walk<'a> {
             listing: Listing::new(ask.kind.paging, count),
             gather: None,
             too_large: Vec::new(),
-            list_at: ask.memory.list_at.clone(),
+            shape: Shape { kind: ask.kind, list_at: ask.memory.list_at.clone(), id_field: None },
             server_now: None,
             fed: 0,
             replaced: 0,
@@ -135,12 +134,11 @@ impl<'a> Walk<'a> {
         let date = answer.date.unwrap_or_else(|| self.client.clock.now());
         self.server_now.get_or_insert(date);
         let cleaned = page::text(answer);
-        let kind = self.ask.kind;
-        let page = page::judge(answer, &cleaned.text, kind, self.list_at.as_deref());
         let is_first = self.fed == 0;
-        let came = match page {
+        let remembered = self.ask.memory.id_field.as_deref();
+        let came = match self.shape.judge(answer, &cleaned.text, remembered) {
             Page::List(list) if !list.rows.is_empty() => {
-                return self.take(query, &list, cleaned.replaced);
+                return self.take(query, list, cleaned.replaced);
             }
             Page::List(list) => Came::Nothing("an empty list".into(), list.total),
             Page::Broken(what) => return Ok(Step::Odd(Odd::Shape(what))),
@@ -174,22 +172,15 @@ impl<'a> Walk<'a> {
         Ok(Step::Fed)
     }
 
-    fn take(&mut self, query: Query, list: &List<'_>, replaced: u64) -> Result<Step, Stop> {
-        if self.gather.is_none() {
-            let remembered = self.ask.memory.id_field.as_deref();
-            let Some(id_field) = settle_id_field(&list.rows, self.ask.kind, remembered) else {
-                let looked_for = self.ask.kind.id_fields.join(", ");
-                let what = format!("rows without an id (looked for {looked_for})");
-                return Ok(Step::Odd(Odd::Shape(what)));
-            };
-            let server_now = self.server_now.unwrap_or_else(|| self.client.clock.now());
-            let scratch = (&self.client.budget, self.client.spool_dir.as_path());
-            let gather = Gather::new(self.ask.kind, id_field.clone(), scratch, server_now);
-            self.gather = Some((gather, id_field));
-            self.list_at = Some(list.list_at.clone());
-        }
-        let (gather, _) = self.gather.as_mut().expect("the first rows have just made one");
-        let rows = gather.read(list);
+    fn take(
+        &mut self,
+        query: Query,
+        list: List<Result<Row<'_>, Rejected>>,
+        replaced: u64,
+    ) -> Result<Step, Stop> {
+        let server_now = self.server_now.unwrap_or_else(|| self.client.clock.now());
+        let gather = self.gather.get_or_insert_with(|| gather(self.client, server_now));
+        let rows = gather.look(list);
         let usage = self.listing.feed(Came::Rows(rows.facts));
         gather.take(query.page, rows, usage).map_err(PullError::from)?;
         self.fed += 1;
@@ -237,7 +228,7 @@ impl<'a> Walk<'a> {
     /// The list says "none" for the second time running: judged like an empty list.
     fn empty_claim(self) -> Result<Pulled, Stop> {
         let memory = KindMemory { empty_claims: 2, ..self.ask.memory.clone() };
-        let gathered = empty(self.client, self.ask.kind).finish(None).map_err(PullError::from)?;
+        let gathered = gather(self.client, self.client.clock.now()).finish(None).map_err(PullError::from)?;
         let requests = self.tries.sent();
         Ok(Pulled { is_empty_claim: true, ..pulled(gathered, Extent::Complete, requests, memory) })
     }
@@ -251,10 +242,8 @@ impl<'a> Walk<'a> {
     }
 
     fn finish(mut self) -> Result<Pulled, Stop> {
-        let (mut gather, id_field) = match self.gather.take() {
-            Some((gather, id_field)) => (gather, Some(id_field)),
-            None => (empty(self.client, self.ask.kind), None),
-        };
+        let none = || gather(self.client, self.client.clock.now());
+        let mut gather = self.gather.take().unwrap_or_else(none);
         self.too_large.drain(..).for_each(|row| gather.reject(row));
         let gathered = gather.finish(self.ask.memory.stamp).map_err(PullError::from)?;
         let name = &self.ask.kind.name;
@@ -262,21 +251,21 @@ impl<'a> Walk<'a> {
             Extent::Incomplete(reason) => Extent::Incomplete(format!("{name}: {reason}")),
             extent => extent,
         };
-        let memory = self.remember(&gathered, id_field, extent == Extent::Complete);
+        let memory = self.remember(&gathered, extent == Extent::Complete);
         let has_shifted = gathered.has_duplicates || self.listing.has_moved();
         let pulled = pulled(gathered, extent, self.tries.sent(), memory);
         Ok(Pulled { has_shifted, replaced: self.replaced, ..pulled })
     }
 
-    fn remember(&self, gathered: &Gathered, id_field: Option<String>, is_complete: bool) -> KindMemory {
+    fn remember(&self, gathered: &Gathered, is_complete: bool) -> KindMemory {
         let before = self.ask.memory.clone();
         // Below the server's own page size, large rows are the cause, and may be gone the next time.
         let shrunk = Some(self.count.max(COUNT_DEFAULT));
         let shrunk = shrunk.filter(|count| *count < page_size(self.client, self.ask.memory));
         let mut memory = KindMemory {
             ever_complete: before.ever_complete || is_complete,
-            list_at: self.list_at.clone(),
-            id_field: id_field.or(before.id_field),
+            list_at: self.shape.list_at.clone(),
+            id_field: self.shape.id_field.clone().or(before.id_field),
             count_max: self.listing.count_max().or(shrunk).or(before.count_max),
             unavailable: None,
             empty_claims: 0,
@@ -293,10 +282,9 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// A pull that has not brought a single row.
-pub(super) fn empty<'a>(client: &Client, kind: &'a Kind) -> Gather<'a> {
-    let scratch = (&client.budget, client.spool_dir.as_path());
-    Gather::new(kind, String::new(), scratch, client.clock.now())
+/// A pull that has not brought a single row. Stamps after `server_now` are nobody's cursor.
+pub(super) fn gather(client: &Client, server_now: DateTime<Utc>) -> Gather {
+    Gather::new((&client.budget, client.spool_dir.as_path()), server_now)
 }
 
 /// A pull's result, without anything unusual.

@@ -1,16 +1,20 @@
 //! What a body is: a list, nothing, an error, or something else. A strange body is never an empty list.
 
+use std::mem;
+
 use serde::de::IgnoredAny;
 
 use super::document::NAMES;
 use super::envelope::{Object, Parts, Value};
-use super::row::read_id;
+use super::row::{Row, next_row, read_id};
+use crate::fingerprint::{Fault, Reader};
 use crate::kind::Kind;
+use crate::snapshot::Rejected;
 
 /// Longest error text that is passed on.
 const ERROR_CHARACTERS_MAX: usize = 200;
 /// Levels of containers that a list may stand in, itself included.
-const LEVELS: u8 = 3;
+const LEVELS: usize = 3;
 /// Where a list may stand when it is not under the kind's name.
 const LISTS: [&str; 5] = ["data", "results", "items", "rows", "records"];
 /// Where an object that holds the list may stand, besides [`LISTS`].
@@ -23,11 +27,11 @@ const TOTALS: [&str; 7] =
 /// Names that mean how many pages there are.
 const PAGE_COUNTS: [&str; 4] = ["pageCount", "page_count", "totalPages", "total_pages"];
 
-/// What a body turned out to be.
+/// What a body turned out to be. `R` is a row.
 #[derive(Debug)]
-pub enum Body<'a> {
+pub enum Body<R> {
     /// A list of rows.
-    List(List<'a>),
+    List(List<R>),
     /// Nothing at all, or `null`: what some APIs say for "none".
     Nothing,
     /// An object with a non-empty `error` or `errors`, or one without a list whose `status` is an HTTP
@@ -41,9 +45,9 @@ pub enum Body<'a> {
 
 /// A recognised list.
 #[derive(Debug)]
-pub struct List<'a> {
-    /// The rows, each as the server wrote it.
-    pub rows: Vec<&'a str>,
+pub struct List<R> {
+    /// The rows.
+    pub rows: Vec<R>,
     /// Keys that lead to it; `[]` for a bare array.
     pub list_at: Vec<String>,
     /// `totalCount` or a relative of it, when present: how many rows there are in all pages.
@@ -53,75 +57,93 @@ pub struct List<'a> {
 }
 
 /// Finds the list in a body: a bare array, or an object that holds it under `list_name`, else `data`,
-/// `results`, `items`, `rows`, `records`, up to one level deep. With `list_at` learned, there only.
+/// `results`, `items`, `rows`, `records`, up to one level deep. With `list_at` learned, there only. The
+/// rows are as the server wrote them.
 #[must_use]
-pub fn body<'a>(text: &'a str, list_name: &str, list_at: Option<&[String]>) -> Body<'a> {
+pub fn body<'a>(text: &'a str, list_name: &str, list_at: Option<&[String]>) -> Body<&'a str> {
+    body_of(text, list_name, list_at, Reader::value)
+}
+
+/// The same, its rows read where they are found, by their id field: the text is gone through once.
+#[must_use]
+pub fn body_of_rows<'a>(
+    text: &'a str,
+    kind: &Kind,
+    list_at: Option<&[String]>,
+    id_field: &str,
+) -> Body<Result<Row<'a>, Rejected>> {
+    body_of(text, &kind.list_name, list_at, |reader| next_row(reader, kind, id_field))
+}
+
+fn body_of<'a, R>(
+    text: &'a str,
+    list_name: &str,
+    list_at: Option<&[String]>,
+    row: impl FnMut(&mut Reader<'a>) -> Result<R, Fault>,
+) -> Body<R> {
     if text.trim_start().is_empty() {
         return Body::Nothing;
     }
-    let Ok(value) = Value::read(text, LEVELS) else {
+    let levels = list_at.map_or(LEVELS, |path| path.len() + 1);
+    let Ok(value) = Value::read_with(text, levels, row) else {
         return Body::NotJson(what_it_is(text));
     };
     match value.parts {
         Parts::Items(rows) if list_at.is_none_or(<[_]>::is_empty) => {
             Body::List(List { rows, list_at: Vec::new(), total: None, page_count: None })
         }
-        Parts::Fields(object) => object_body(&object, list_name, list_at),
+        Parts::Fields(object) => object_body(object, list_name, list_at),
         Parts::Whole if value.text == "null" => Body::Nothing,
         Parts::Items(_) | Parts::Whole => Body::NoList(Vec::new()),
     }
 }
 
-fn object_body<'a>(object: &Object<'a>, list_name: &str, list_at: Option<&[String]>) -> Body<'a> {
-    if let Some(error) = stated_error(object) {
+fn object_body<R>(mut object: Object<'_, R>, list_name: &str, list_at: Option<&[String]>) -> Body<R> {
+    if let Some(error) = stated_error(&object) {
         return Body::Error(error);
     }
     let found = match list_at {
-        Some(path) => at_path(object, path),
-        None => search(object, list_name),
+        Some(path) => at_path(&mut object, path),
+        None => search(&mut object, list_name),
     };
     match found {
-        Some(Found { list_at, rows: Some(rows), holder }) => Body::List(List {
-            rows: rows.to_vec(),
-            list_at,
-            total: tally(object, holder, &TOTALS),
-            page_count: tally(object, holder, &PAGE_COUNTS),
-        }),
+        Some(Found { list_at, rows: Some(rows) }) => {
+            let total = tally(&object, &list_at, &TOTALS);
+            let page_count = tally(&object, &list_at, &PAGE_COUNTS);
+            Body::List(List { rows, list_at, total, page_count })
+        }
         Some(_) => Body::Nothing,
-        None => status_error(object).map_or_else(|| Body::NoList(object.keys()), Body::Error),
+        None => status_error(&object).map_or_else(|| Body::NoList(object.keys()), Body::Error),
     }
 }
 
 /// A place where a list may stand.
-struct Found<'o, 'a> {
+struct Found<R> {
     /// The way there.
     list_at: Vec<String>,
-    /// `None` for `null`.
-    rows: Option<&'o [&'a str]>,
-    /// The inner object that holds it, if any.
-    holder: Option<&'o Object<'a>>,
+    /// What stood there; `None` for `null`.
+    rows: Option<Vec<R>>,
 }
 
-fn at_path<'o, 'a>(object: &'o Object<'a>, path: &[String]) -> Option<Found<'o, 'a>> {
-    let (holder, name) = match path {
-        [name] => (None, name),
-        [outer, name] => match &object.field(outer)?.parts {
-            Parts::Fields(holder) => (Some(holder), name),
-            Parts::Items(_) | Parts::Whole => return None,
-        },
-        _ => return None,
-    };
-    let value = holder.unwrap_or(object).field(name)?;
-    let rows = match &value.parts {
-        Parts::Items(rows) => Some(&rows[..]),
+/// Takes the list from its place.
+fn at_path<R>(object: &mut Object<'_, R>, path: &[String]) -> Option<Found<R>> {
+    let (name, way) = path.split_last()?;
+    let mut holder = object;
+    for outer in way {
+        let Parts::Fields(inner) = &mut holder.field_mut(outer)?.parts else { return None };
+        holder = inner;
+    }
+    let value = holder.field_mut(name)?;
+    let rows = match &mut value.parts {
+        Parts::Items(rows) => Some(mem::take(rows)),
         Parts::Whole if value.text == "null" => None,
         Parts::Fields(_) | Parts::Whole => return None,
     };
-    Some(Found { list_at: path.to_vec(), rows, holder })
+    Some(Found { list_at: path.to_vec(), rows })
 }
 
 /// The first place with an array; else the first with `null`.
-fn search<'o, 'a>(object: &'o Object<'a>, list_name: &str) -> Option<Found<'o, 'a>> {
+fn search<R>(object: &mut Object<'_, R>, list_name: &str) -> Option<Found<R>> {
     let names = || std::iter::once(list_name).chain(LISTS);
     let paths = names().map(|name| vec![name.to_owned()]).chain(
         names()
@@ -139,20 +161,28 @@ fn search<'o, 'a>(object: &'o Object<'a>, list_name: &str) -> Option<Found<'o, '
     null
 }
 
-/// A number that stands beside the list, or in one of the objects there in which tallies stand.
-fn tally(object: &Object<'_>, holder: Option<&Object<'_>>, names: &[&str]) -> Option<u64> {
-    let number = |object: &Object<'_>| {
-        let mut values = names.iter().filter_map(|name| object.get(name));
-        values.find_map(|value| value.trim_matches('"').parse().ok())
+/// A number that stands beside the list or in an object around it, or in one of the objects there in which
+/// tallies stand.
+fn tally<R>(object: &Object<'_, R>, list_at: &[String], names: &[&str]) -> Option<u64> {
+    let holder = match list_at {
+        [outer, _] => object.object(outer),
+        _ => None,
     };
     let mut holders = std::iter::once(object).chain(holder);
     let texts = holders.clone().flat_map(|holder| TALLIES.iter().filter_map(|name| holder.get(name)));
     let mut inner = texts.filter_map(Object::read);
-    holders.find_map(number).or_else(|| inner.find_map(|object| number(&object)))
+    let own = holders.find_map(|holder| number(holder, names));
+    own.or_else(|| inner.find_map(|object| number(&object, names)))
+}
+
+/// The first field of these names that is a number.
+fn number<R>(object: &Object<'_, R>, names: &[&str]) -> Option<u64> {
+    let mut values = names.iter().filter_map(|name| object.get(name));
+    values.find_map(|value| value.trim_matches('"').parse().ok())
 }
 
 /// The text of a non-empty `error` or `errors`, after the status where there is one.
-fn stated_error(object: &Object<'_>) -> Option<String> {
+fn stated_error<R>(object: &Object<'_, R>) -> Option<String> {
     let stated = ["error", "errors"].into_iter().find_map(|name| {
         let value = object.get(name)?;
         (!matches!(value, "null" | "false" | "0" | "\"\"") && !is_empty(value)).then_some(value)
@@ -169,7 +199,7 @@ fn stated_error(object: &Object<'_>) -> Option<String> {
 
 /// An object that only says what went wrong: `{"status":401,"message":"Unauthorized"}`. One with a name
 /// is an element, whose `status` is the customer's own.
-fn status_error(object: &Object<'_>) -> Option<String> {
+fn status_error<R>(object: &Object<'_, R>) -> Option<String> {
     if NAMES.iter().any(|field| object.get(field).is_some()) {
         return None;
     }
@@ -188,7 +218,7 @@ fn with_status(status: Option<u16>, text: &str) -> String {
     }
 }
 
-fn status(object: &Object<'_>) -> Option<u16> {
+fn status<R>(object: &Object<'_, R>) -> Option<u16> {
     let names = ["status", "statusCode", "status_code", "code", "errorCode"];
     let mut values = names.iter().filter_map(|name| object.get(name));
     values.find_map(|value| {
@@ -197,7 +227,7 @@ fn status(object: &Object<'_>) -> Option<u16> {
     })
 }
 
-fn message(object: &Object<'_>) -> Option<String> {
+fn message<R>(object: &Object<'_, R>) -> Option<String> {
     let names = ["message", "error_description", "description", "detail", "title", "msg"];
     let mut values = names.iter().filter_map(|name| object.get(name));
     values.find_map(|value| serde_json::from_str::<String>(value).ok())

@@ -10,74 +10,99 @@ use crate::fingerprint::{Fault, Reader, unescape};
 /// Most keys that are named, and the longest name.
 const KEYS_MAX: usize = 100;
 
-/// A JSON value.
+/// A JSON value. `I` is an item of an array, by itself its text.
 #[derive(Debug)]
-pub(super) struct Value<'a> {
+pub(super) struct Value<'a, I = &'a str> {
     /// As written, without white space around it.
     pub(super) text: &'a str,
     /// What is in it.
-    pub(super) parts: Parts<'a>,
+    pub(super) parts: Parts<'a, I>,
 }
 
 /// What is in a value.
 #[derive(Debug)]
-pub(super) enum Parts<'a> {
-    /// The items of an array, as written.
-    Items(Vec<&'a str>),
+pub(super) enum Parts<'a, I = &'a str> {
+    /// The items of an array.
+    Items(Vec<I>),
     /// The fields of an object.
-    Fields(Object<'a>),
+    Fields(Object<'a, I>),
     /// Nothing, or nobody asked.
     Whole,
 }
 
 /// An object. Not a `HashMap`: its keys are named in order.
 #[derive(Debug, Default)]
-pub(super) struct Object<'a>(BTreeMap<Cow<'a, str>, Value<'a>>);
+pub(super) struct Object<'a, I = &'a str>(BTreeMap<Cow<'a, str>, Value<'a, I>>);
 
 impl<'a> Value<'a> {
     /// Reads a text and takes apart what lies in so many levels of containers.
     ///
     /// # Errors
     /// It is not JSON.
-    pub(super) fn read(text: &'a str, levels: u8) -> Result<Self, Fault> {
+    pub(super) fn read(text: &'a str, levels: usize) -> Result<Self, Fault> {
+        Self::read_with(text, levels, Reader::value)
+    }
+}
+
+impl<'a, I> Value<'a, I> {
+    /// The same; `item` reads an item of an array that is taken apart.
+    ///
+    /// # Errors
+    /// It is not JSON.
+    pub(super) fn read_with(
+        text: &'a str,
+        levels: usize,
+        mut item: impl FnMut(&mut Reader<'a>) -> Result<I, Fault>,
+    ) -> Result<Self, Fault> {
         let mut reader = Reader::new(text);
-        let value = Self::next(&mut reader, levels)?;
+        let value = Self::next(&mut reader, levels, &mut item)?;
         reader.end()?;
         Ok(value)
     }
 
-    fn next(reader: &mut Reader<'a>, levels: u8) -> Result<Self, Fault> {
+    fn next(
+        reader: &mut Reader<'a>,
+        levels: usize,
+        item: &mut impl FnMut(&mut Reader<'a>) -> Result<I, Fault>,
+    ) -> Result<Self, Fault> {
         let byte = reader.peek()?;
-        let start = reader.rest();
+        let start = reader.at();
         let parts = match (byte, levels.checked_sub(1)) {
-            (b'[', Some(_)) => Parts::Items(items(reader)?),
-            (b'{', Some(levels)) => Parts::Fields(fields(reader, levels)?),
+            (b'[', Some(_)) => Parts::Items(items(reader, item)?),
+            (b'{', Some(levels)) => Parts::Fields(fields(reader, levels, item)?),
             _ => {
                 reader.value()?;
                 Parts::Whole
             }
         };
-        Ok(Self { text: &start[..start.len() - reader.rest().len()], parts })
+        Ok(Self { text: reader.since(start), parts })
     }
 }
 
-fn items<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a str>, Fault> {
+fn items<'a, I>(
+    reader: &mut Reader<'a>,
+    item: &mut impl FnMut(&mut Reader<'a>) -> Result<I, Fault>,
+) -> Result<Vec<I>, Fault> {
     let mut items = Vec::new();
     let mut is_closed = reader.is_empty(b']')?;
     while !is_closed {
-        items.push(reader.value()?);
+        items.push(item(reader)?);
         is_closed = reader.is_closed_by(b']')?;
     }
     Ok(items)
 }
 
 /// Of equal keys the last counts.
-fn fields<'a>(reader: &mut Reader<'a>, levels: u8) -> Result<Object<'a>, Fault> {
+fn fields<'a, I>(
+    reader: &mut Reader<'a>,
+    levels: usize,
+    item: &mut impl FnMut(&mut Reader<'a>) -> Result<I, Fault>,
+) -> Result<Object<'a, I>, Fault> {
     let mut fields = BTreeMap::new();
     let mut is_closed = reader.is_empty(b'}')?;
     while !is_closed {
         let key = unescape(reader.key()?);
-        fields.insert(key, Value::next(reader, levels)?);
+        fields.insert(key, Value::next(reader, levels, item)?);
         is_closed = reader.is_closed_by(b'}')?;
     }
     Ok(Object(fields))
@@ -92,17 +117,28 @@ impl<'a> Object<'a> {
             Parts::Items(_) | Parts::Whole => None,
         }
     }
+}
 
-    /// A field.
+impl<'a, I> Object<'a, I> {
+    /// A field, to be taken from.
     #[must_use]
-    pub(super) fn field(&self, key: &str) -> Option<&Value<'a>> {
-        self.0.get(key)
+    pub(super) fn field_mut(&mut self, key: &str) -> Option<&mut Value<'a, I>> {
+        self.0.get_mut(key)
+    }
+
+    /// A field that is an object and was taken apart.
+    #[must_use]
+    pub(super) fn object(&self, key: &str) -> Option<&Self> {
+        match &self.0.get(key)?.parts {
+            Parts::Fields(object) => Some(object),
+            Parts::Items(_) | Parts::Whole => None,
+        }
     }
 
     /// A field's value as written.
     #[must_use]
     pub(super) fn get(&self, key: &str) -> Option<&'a str> {
-        self.field(key).map(|value| value.text)
+        self.0.get(key).map(|value| value.text)
     }
 
     /// Its fields in the order of their keys, values as written.

@@ -2,7 +2,7 @@
 //! becomes text of the store, so that both stores hold the same.
 //!
 //! [`clean`] makes bytes into text, [`body`] finds the rows, [`choose_id_field`] settles their id,
-//! [`row`] makes each fit for the store.
+//! [`row`] makes each fit for the store; once the id is settled, [`body_of_rows`] does both in one pass.
 
 mod body;
 mod clean;
@@ -17,7 +17,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-pub use body::{Body, List, body, single};
+pub use body::{Body, List, body, body_of_rows, single};
 pub use clean::{Cleaned, clean};
 pub use document::{Columns, FieldChange, changed_fields, columns, email, fields, is_same};
 pub use layout::{compact, pretty};

@@ -7,7 +7,7 @@ use super::envelope::Object;
 use super::rewrite::{is_signed_link, rewrite};
 use super::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
 use crate::element::{ElementId, Fingerprint};
-use crate::fingerprint::{self, Fault, Look, Member, Seen, unescape};
+use crate::fingerprint::{self, Fault, Look, Member, Reader, Seen, unescape};
 use crate::kind::Kind;
 use crate::snapshot::Rejected;
 
@@ -32,15 +32,47 @@ pub struct Row<'a> {
 /// # Errors
 /// [`Rejected`] for a row that cannot be stored; the rest of its kind can.
 pub fn row<'a>(text: &'a str, kind: &Kind, id_field: &str) -> Result<Row<'a>, Rejected> {
-    if !text.starts_with('{') {
-        return Err(rejected(text, "not an object".to_owned()));
+    let mut reader = Reader::new(text);
+    let row = next_row(&mut reader, kind, id_field);
+    match row.and_then(|row| reader.end().map(|()| row)) {
+        Ok(row) => row,
+        Err(fault) => Err(faulty(text, fault)),
     }
+}
+
+/// Reads the row before which a reader stands, and leaves it behind.
+///
+/// # Errors
+/// It is not JSON. Within: [`Rejected`], as [`row`] has it.
+pub(super) fn next_row<'a>(
+    reader: &mut Reader<'a>,
+    kind: &Kind,
+    id_field: &str,
+) -> Result<Result<Row<'a>, Rejected>, Fault> {
+    if reader.peek()? != b'{' {
+        return Ok(Err(rejected(reader.value()?, "not an object".to_owned())));
+    }
+    let start = reader.at();
     let mut facts = Facts::new(id_field);
-    let (document, fingerprint, facts) = match fit(text, kind, |member| facts.see(&member))? {
+    let seen = fingerprint::walk_next(reader, look(kind), |member| facts.see(&member));
+    if let Err(Fault::Malformed) = seen {
+        return Err(Fault::Malformed);
+    }
+    Ok(made_fit(reader.since(start), kind, seen, facts))
+}
+
+fn made_fit<'a>(
+    text: &'a str,
+    kind: &Kind,
+    seen: Result<Seen, Fault>,
+    facts: Facts<'a, '_>,
+) -> Result<Row<'a>, Rejected> {
+    let id_field = facts.id_field;
+    let (document, fingerprint, facts) = match fit(text, kind, seen)? {
         Fit::AsWritten(fingerprint) => (Cow::Borrowed(text), fingerprint, facts),
         Fit::Rewritten(rewritten) => {
             let mut facts = Facts::new(id_field);
-            let seen = walk(&rewritten, kind, |member| facts.see(&member));
+            let seen = fingerprint::walk(&rewritten, look(kind), |member| facts.see(&member));
             let fingerprint = seen.map_err(|fault| faulty(text, fault))?.fingerprint;
             let facts = facts.into_owned();
             (Cow::Owned(rewritten), fingerprint, facts)
@@ -58,7 +90,7 @@ pub fn row<'a>(text: &'a str, kind: &Kind, id_field: &str) -> Result<Row<'a>, Re
 /// # Errors
 /// [`Rejected`] for a value that cannot be stored.
 pub fn document<'a>(text: &'a str, kind: &Kind) -> Result<Cow<'a, str>, Rejected> {
-    Ok(match fit(text, kind, |_| ())? {
+    Ok(match fit(text, kind, fingerprint::walk(text, look(kind), |_| ()))? {
         Fit::AsWritten(_) => Cow::Borrowed(text),
         Fit::Rewritten(text) => Cow::Owned(text),
     })
@@ -69,13 +101,14 @@ enum Fit {
     Rewritten(String),
 }
 
-fn fit<'a>(text: &'a str, kind: &Kind, see: impl FnMut(Member<'a>)) -> Result<Fit, Rejected> {
+/// What the store gets of a text in which a walk saw this.
+fn fit(text: &str, kind: &Kind, seen: Result<Seen, Fault>) -> Result<Fit, Rejected> {
     let too_large = |text: &str| text.len() > DOCUMENT_BYTES_MAX;
     let large = || rejected(text, format!("larger than {} MB", DOCUMENT_BYTES_MAX >> 20));
     if too_large(text) {
         return Err(large());
     }
-    let seen = walk(text, kind, see).map_err(|fault| faulty(text, fault))?;
+    let seen = seen.map_err(|fault| faulty(text, fault))?;
     if !seen.is_odd {
         return Ok(Fit::AsWritten(seen.fingerprint));
     }
@@ -86,12 +119,11 @@ fn fit<'a>(text: &'a str, kind: &Kind, see: impl FnMut(Member<'a>)) -> Result<Fi
     Ok(Fit::Rewritten(text))
 }
 
-fn walk<'a>(text: &'a str, kind: &Kind, see: impl FnMut(Member<'a>)) -> Result<Seen, Fault> {
-    let look = Look {
+fn look(kind: &Kind) -> Look<'_> {
+    Look {
         volatile: &kind.volatile,
         odd_text: kind.signed_links.then_some(is_signed_link as fn(&str) -> bool),
-    };
-    fingerprint::walk(text, look, see)
+    }
 }
 
 /// What a row is asked for, as its fields come by.

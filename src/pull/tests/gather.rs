@@ -19,10 +19,12 @@ fn gather(pages: &[(u32, String)]) -> Gathered {
     let kind = kind_named("measures");
     let dir = tempfile::tempdir().unwrap();
     let scratch = (&Budget::new(1 << 20), dir.path());
-    let mut gather = Gather::new(&kind, "objectId".into(), scratch, noon());
+    let mut gather = Gather::new(scratch, noon());
     for (page, text) in pages {
-        let Body::List(list) = tolerate::body(text, "measures", None) else { panic!("{text}") };
-        let rows = gather.read(&list);
+        let Body::List(list) = tolerate::body_of_rows(text, &kind, None, "objectId") else {
+            panic!("{text}")
+        };
+        let rows = gather.look(list);
         gather.take(*page, rows, Use::Page).unwrap();
     }
     gather.finish(None).unwrap()

@@ -1,5 +1,6 @@
 //! Every odd body and document that has been thought of, and random ones.
 
+mod bodies;
 mod documents;
 mod id_fields;
 mod lists;
