@@ -36,6 +36,11 @@ pub struct KindMemory {
     /// Requests the last full pull took, rounded up to a power of two so that a row more does not
     /// rewrite this.
     pub full_requests: u32,
+    /// Whether the last full list had an element in several rows that differ: then all rows are put aside,
+    /// also those that say what is stored, for which of them is the newest shows in their texts alone.
+    // Told only of such a list, so that nothing is written anew for all the others.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub rows_differ: bool,
 }
 
 /// Whether the `lastEdited` filter of a kind may be relied on, and what shows it.

@@ -13,6 +13,32 @@ pub struct Span {
     pub length: u32,
 }
 
+impl Span {
+    /// Of a document that was not put aside, for the store holds it as it is ([`Known`]): no spool reads it.
+    pub const NOWHERE: Self = Self { offset: u64::MAX, length: 0 };
+}
+
+/// What the store holds of a kind, so that a pull puts aside only what says something else: 24 bytes an
+/// element.
+#[derive(Debug)]
+pub struct Known(Vec<(ElementId, Fingerprint)>);
+
+impl Known {
+    /// The present elements and their fingerprints, in ascending id order. Others are not among them: what
+    /// comes back is written again, and needs its document.
+    #[must_use]
+    pub fn new(present: Vec<(ElementId, Fingerprint)>) -> Self {
+        debug_assert!(present.is_sorted(), "elements are found by their order");
+        Self(present)
+    }
+
+    /// Whether an element is stored with this fingerprint.
+    #[must_use]
+    pub fn holds(&self, id: ElementId, fingerprint: Fingerprint) -> bool {
+        self.0.binary_search(&(id, fingerprint)).is_ok()
+    }
+}
+
 /// One listed element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
@@ -20,7 +46,7 @@ pub struct Entry {
     pub id: ElementId,
     /// Its document's fingerprint.
     pub fingerprint: Fingerprint,
-    /// Its document's place in the spool.
+    /// Its document's place in the spool, or [`Span::NOWHERE`].
     pub span: Span,
 }
 

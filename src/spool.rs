@@ -296,6 +296,17 @@ mod tests {
         assert!(spool.read(span).is_err());
     }
 
+    #[test]
+    fn a_document_that_was_not_put_aside_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        for bytes in [0, 1 << 20] {
+            let mut spool = Spool::new(&Budget::new(bytes), dir.path());
+            assert!(spool.read(Span::NOWHERE).is_err());
+            spool.append(b"{}").unwrap();
+            assert!(spool.read(Span::NOWHERE).is_err());
+        }
+    }
+
     #[tokio::test]
     async fn bodies_wait_for_each_other_and_never_for_spools() {
         let dir = tempfile::tempdir().unwrap();

@@ -47,7 +47,8 @@ impl<S: Source> Pass<'_, S> {
 
     /// Pulls all scorecards: without them there is no run.
     pub(super) async fn pull_scorecards(&mut self, kind: &Kind, memory: &KindMemory) -> Result<Pulled, Stop> {
-        let ask = Ask { kind, mode: Mode::Full, memory, expected: &[] };
+        // All of them with their documents: which came into sight is told by name.
+        let ask = Ask { kind, mode: Mode::Full, memory, expected: &[], known: None };
         let pulled = match self.or_stop(self.job.source.pull(ask)).await? {
             Ok(pulled) => pulled,
             Err(error @ PullError::Deferred { .. }) => return Err(error.into()),

@@ -115,7 +115,7 @@ async fn ask_for<S: Source>(source: &S, users: &Kind, memory: &KindMemory, addre
         Ok(_) => {}
         Err(error) => return unknown(&error),
     }
-    let ask = Ask { kind: users, mode: Mode::Full, memory, expected: &[] };
+    let ask = Ask { kind: users, mode: Mode::Full, memory, expected: &[], known: None };
     let pulled = match source.pull(ask).await {
         Ok(pulled) => pulled,
         Err(error) => return unknown(&error),

@@ -223,17 +223,33 @@ impl<'a, S: Source> Pass<'a, S> {
             };
             return self.record(kind_run(kind, started_at, outcome, memory.unavailable), None).await;
         };
-        let expected = match (&memory.cursor, mode) {
-            (Some(cursor), Mode::Incremental) => {
-                self.job.store.expected(&self.job.connection.name, &kind.name, cursor, EXPECTED_MAX).await?
-            }
-            _ => Vec::new(),
-        };
-        let ask = Ask { kind, mode, memory: &memory, expected: &expected };
-        match self.or_stop(self.job.source.pull(ask)).await? {
+        match self.pull(kind, mode, &memory).await? {
             Ok(pulled) => self.settle(kind, &memory, started_at, pulled).await,
             Err(error) => self.lose(kind, &memory, started_at, error).await,
         }
+    }
+
+    /// Asks for one kind, and says what of it is stored. Until that is settled only this run writes it: whoever
+    /// runs or forgets holds the connection's lock.
+    async fn pull(
+        &self,
+        kind: &Kind,
+        mode: Mode,
+        memory: &KindMemory,
+    ) -> Result<Result<Pulled, PullError>, Stop> {
+        let (store, name) = (self.job.store, &self.job.connection.name);
+        let expected = match (&memory.cursor, mode) {
+            (Some(cursor), Mode::Incremental) => {
+                store.expected(name, &kind.name, cursor, EXPECTED_MAX).await?
+            }
+            _ => Vec::new(),
+        };
+        let known = match mode {
+            Mode::Full if !memory.rows_differ => Some(store.known(name, &kind.name).await?),
+            _ => None,
+        };
+        let ask = Ask { kind, mode, memory, expected: &expected, known: known.as_ref() };
+        self.or_stop(self.job.source.pull(ask)).await
     }
 
     fn tell(&self, kind: &Kind) {

@@ -11,10 +11,10 @@ use crate::element::ElementId;
 use crate::kind::Kind;
 use crate::limits::{self, Removals};
 use crate::memory::KindMemory;
-use crate::plan::{Operation, Plan, Verdicts};
-use crate::pull::{Pulled, Source};
+use crate::plan::{Operation, Plan, Verdicts, Write};
+use crate::pull::{PullError, Pulled, Source};
 use crate::run::{Counts, KindOutcome, KindRun, Mode, RunId};
-use crate::snapshot::Extent;
+use crate::snapshot::{Extent, Span};
 use crate::store::{Committed, KindCommit, RejectedRow};
 use crate::trust;
 
@@ -34,6 +34,10 @@ impl<S: Source> Pass<'_, S> {
         let weighed = self.weigh(kind, pulled).await?;
         let kind_run = kind_run(&weighed, started_at);
         match self.id {
+            Some(_) if weighed.lacks_documents() => {
+                let message = format!("{}: what is stored changed while they were listed", kind.name);
+                self.lose(kind, before, started_at, PullError::Transient { message, is_server: false }).await
+            }
             Some(id) => self.commit(id, before, &weighed, kind_run).await,
             None => {
                 self.kinds.push(kind_run);
@@ -142,6 +146,14 @@ impl<S: Source> Pass<'_, S> {
             Mode::Incremental => committed.rejected_new.len(),
         };
         count as u64
+    }
+}
+
+impl Weighed {
+    /// Whether the plan writes what was stored already when the pull began: then somebody else wrote meanwhile.
+    fn lacks_documents(&self) -> bool {
+        let span = |write: &Write| self.pulled.snapshot.entries[write.entry].span;
+        self.plan.writes.iter().any(|write| span(write) == Span::NOWHERE)
     }
 }
 

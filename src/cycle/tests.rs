@@ -1,6 +1,7 @@
 //! Runs over the simulator: real sockets, a real file, a clock that hurries. What is stored is looked
 //! at with SQL alone.
 
+mod known;
 mod singles;
 mod states;
 

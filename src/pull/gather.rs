@@ -14,7 +14,7 @@ use crate::kind::Kind;
 use crate::pull::firsts::{Firsts, Listed};
 use crate::pull::query::{Rows, Use};
 use crate::pull::stamps::{Newest, Stamps};
-use crate::snapshot::{Entry, Rejected};
+use crate::snapshot::{Entry, Known, Rejected, Span};
 use crate::spool::{Budget, Spool};
 use crate::stamp::StampFormat;
 use crate::tolerate::{self, List, Row};
@@ -31,7 +31,8 @@ struct Rival {
 
 /// The rows that one pull has brought so far.
 #[derive(Debug)]
-pub(super) struct Gather {
+pub(super) struct Gather<'a> {
+    known: Option<&'a Known>,
     spool: Spool,
     /// The first row of each element.
     firsts: Firsts,
@@ -61,6 +62,9 @@ pub(super) struct Gathered {
     pub(super) pairs: u64,
     /// Whether a row came on two pages: the list shifted while it was paged.
     pub(super) has_duplicates: bool,
+    /// Whether an element came in rows that differ. Of such rows the newest was found only where nothing
+    /// was known.
+    pub(super) rows_differ: bool,
     /// The newest stamp and the format, where one was settled.
     pub(super) newest: Option<Newest>,
 }
@@ -75,11 +79,12 @@ pub(super) struct PageRows<'p> {
     pub(super) facts: Rows,
 }
 
-impl Gather {
+impl<'a> Gather<'a> {
     /// Nothing gathered yet. Stamps after `server_now` are nobody's cursor.
     #[must_use]
     pub(super) fn new((budget, spool_dir): (&Budget, &Path), server_now: DateTime<Utc>) -> Self {
         Self {
+            known: None,
             spool: Spool::new(budget, spool_dir),
             firsts: Firsts::default(),
             placements: Vec::new(),
@@ -88,6 +93,12 @@ impl Gather {
             rejected: BTreeSet::new(),
             digests_rejected: HashSet::new(),
         }
+    }
+
+    /// The same, that does not put aside what is known.
+    #[must_use]
+    pub(super) fn knowing(self, known: Option<&'a Known>) -> Self {
+        Self { known, ..self }
     }
 
     /// Looks at a page's rows.
@@ -149,7 +160,7 @@ impl Gather {
         let mut firsts = self.firsts.into_sorted();
         self.placements.sort_unstable();
         let mut pairs = firsts.len() as u64;
-        let mut has_duplicates = false;
+        let (mut has_duplicates, mut rows_differ) = (false, false);
         let mut further = Vec::new();
         self.rivals.sort_unstable_by_key(|rival| rival.listed.id);
         for rivals in self.rivals.chunk_by(|a, b| a.listed.id == b.listed.id) {
@@ -166,7 +177,11 @@ impl Gather {
                 further.extend(placed[0].scorecard_id.map(|to| (id, to)));
             }
             pairs -= 1;
-            *first = winner(&self.spool, &rivals, format)?;
+            rows_differ |= rivals.iter().any(|rival| rival.listed.fingerprint != first.fingerprint);
+            // Rows that are known and equal are one as good as the other.
+            if rivals.iter().all(|rival| rival.listed.span != Span::NOWHERE) {
+                *first = winner(&self.spool, &rivals, format)?;
+            }
         }
         if !further.is_empty() {
             self.placements.append(&mut further);
@@ -183,6 +198,7 @@ impl Gather {
             spool: self.spool,
             rejected: self.rejected.into_iter().collect(),
             has_duplicates,
+            rows_differ,
             newest,
         })
     }
@@ -191,8 +207,11 @@ impl Gather {
         if let Some(stamp) = &row.last_edited {
             self.stamps.see(stamp);
         }
-        let span = self.spool.append(row.document.as_bytes())?;
         let Row { id, fingerprint, scorecard_id, .. } = *row;
+        let span = match self.known {
+            Some(known) if known.holds(id, fingerprint) => Span::NOWHERE,
+            _ => self.spool.append(row.document.as_bytes())?,
+        };
         let listed = Listed { id, fingerprint, span, page };
         if is_first {
             self.firsts.push(listed);

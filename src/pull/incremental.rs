@@ -103,7 +103,7 @@ struct Changes<'a> {
     client: &'a Client,
     ask: &'a Ask<'a>,
     since: Since,
-    gather: Option<Gather>,
+    gather: Option<Gather<'a>>,
     shape: Shape<'a>,
     replaced: u64,
 }

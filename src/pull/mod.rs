@@ -33,7 +33,7 @@ use crate::element::ElementId;
 use crate::kind::Kind;
 use crate::memory::KindMemory;
 use crate::run::Mode;
-use crate::snapshot::{Rejected, Snapshot};
+use crate::snapshot::{Known, Rejected, Snapshot};
 use crate::spool::Spool;
 
 /// What is asked of one kind.
@@ -48,6 +48,8 @@ pub struct Ask<'a> {
     /// For an incremental pull: known elements whose stamp lies in the overlap, so that they must come
     /// back; if none of them does, the filter is not to be trusted and this pull is full.
     pub expected: &'a [ElementId],
+    /// For a full pull: what is stored, whose documents the caller does not need. `None`: it needs all.
+    pub known: Option<&'a Known>,
 }
 
 /// What one pull of one kind brought.
@@ -55,7 +57,7 @@ pub struct Ask<'a> {
 pub struct Pulled {
     /// The elements, and whether they are all.
     pub snapshot: Snapshot,
-    /// Their documents.
+    /// Their documents, but for those that were asked for as known.
     pub spool: Spool,
     /// Rows that could not be stored, at most 100, sorted and distinct.
     pub rejected: Vec<Rejected>,

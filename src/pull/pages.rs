@@ -19,13 +19,16 @@ use crate::pull::{Ask, PullError, Pulled};
 use crate::snapshot::{Extent, Rejected, Snapshot};
 use crate::tolerate::{List, Row};
 
-/// Pulls a kind in full, with fewer rows a page where the server asks for that.
+/// Pulls a kind in full: with fewer rows a page where the server asks for that, and with every document
+/// where the newest must be found.
 pub(super) async fn full(client: &Client, ask: &Ask<'_>, tries: &Arc<Tries>) -> Result<Pulled, PullError> {
     let mut count = page_size(client, ask.memory);
+    let mut ask = *ask;
     loop {
-        match Walk::new(client, ask, tries, count).run().await {
+        match Walk::new(client, &ask, tries, count).run().await {
             Ok(pulled) => return Ok(pulled),
             Err(Stop::Smaller) => count = (count / 2).max(1),
+            Err(Stop::RowsDiffer) => ask.known = None,
             Err(Stop::Failed(error)) => return Err(error),
         }
     }
@@ -40,6 +43,8 @@ pub(super) fn page_size(client: &Client, memory: &KindMemory) -> u32 {
 enum Stop {
     /// The server objects to `count`, or its bodies are too large: again, with half of it.
     Smaller,
+    /// Rows of one element differ, and what is known was not put aside: again, with all documents.
+    RowsDiffer,
     Failed(PullError),
 }
 
@@ -74,7 +79,7 @@ struct Walk<'a> {
     tries: &'a Arc<Tries>,
     count: u32,
     listing: Listing,
-    gather: Option<Gather>,
+    gather: Option<Gather<'a>>,
     too_large: Vec<Rejected>,
     shape: Shape<'a>,
     server_now: Option<DateTime<Utc>>,
@@ -179,7 +184,8 @@ impl<'a> Walk<'a> {
         replaced: u64,
     ) -> Result<Step, Stop> {
         let server_now = self.server_now.unwrap_or_else(|| self.client.clock.now());
-        let gather = self.gather.get_or_insert_with(|| gather(self.client, server_now));
+        let none = || gather(self.client, server_now).knowing(self.ask.known);
+        let gather = self.gather.get_or_insert_with(none);
         let rows = gather.look(list);
         let usage = self.listing.feed(Came::Rows(rows.facts));
         gather.take(query.page, rows, usage).map_err(PullError::from)?;
@@ -246,6 +252,9 @@ impl<'a> Walk<'a> {
         let mut gather = self.gather.take().unwrap_or_else(none);
         self.too_large.drain(..).for_each(|row| gather.reject(row));
         let gathered = gather.finish(self.ask.memory.stamp).map_err(PullError::from)?;
+        if gathered.rows_differ && self.ask.known.is_some() {
+            return Err(Stop::RowsDiffer);
+        }
         let name = &self.ask.kind.name;
         let extent = match self.listing.extent(gathered.distinct, gathered.pairs) {
             Extent::Incomplete(reason) => Extent::Incomplete(format!("{name}: {reason}")),
@@ -271,6 +280,7 @@ impl<'a> Walk<'a> {
             empty_claims: 0,
             is_end_told: if is_complete { self.listing.is_end_told() } else { before.is_end_told },
             full_requests: self.fed.checked_next_power_of_two().unwrap_or(u32::MAX),
+            rows_differ: gathered.rows_differ,
             ..before
         };
         // A cursor promises that all before it was seen.
@@ -283,7 +293,7 @@ impl<'a> Walk<'a> {
 }
 
 /// A pull that has not brought a single row. Stamps after `server_now` are nobody's cursor.
-pub(super) fn gather(client: &Client, server_now: DateTime<Utc>) -> Gather {
+pub(super) fn gather<'a>(client: &Client, server_now: DateTime<Utc>) -> Gather<'a> {
     Gather::new((&client.budget, client.spool_dir.as_path()), server_now)
 }
 

@@ -12,7 +12,7 @@ use crate::kind::KindName;
 use crate::name::ConnectionName;
 use crate::plan::{Plan, Stored};
 use crate::reconcile::Planning;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Known, Snapshot};
 
 impl Store {
     /// The difference between what is stored of a kind and `snapshot`. Streams ids and fingerprints,
@@ -38,6 +38,26 @@ impl Store {
                 },
             )?;
             Ok(planning.finish())
+        })
+    }
+
+    /// The elements of a kind that people see, and their fingerprints. Streams them as [`Store::plan`] does.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn known(&self, connection: &ConnectionName, kind: &KindName) -> Result<Known, StoreError> {
+        self.read(format_args!("read which {kind} of {connection} are stored"), |sql| {
+            let mut present = Vec::new();
+            sql.stream(
+                "SELECT id, fingerprint FROM elements
+                 WHERE kind = ?1 AND connection = ?2 AND state = 'present' ORDER BY id",
+                (kind.as_str(), connection.as_str()),
+                |row| {
+                    present.push((ElementId(row.get(0)?), Fingerprint::from_bytes(row.get(1)?)));
+                    Ok(())
+                },
+            )?;
+            Ok(Known::new(present))
         })
     }
 

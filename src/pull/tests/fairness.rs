@@ -61,7 +61,7 @@ impl Town {
     async fn pull(&self, name: &str) -> Pulled {
         let client = self.client(name);
         let kind = kind_named("measures");
-        let ask = Ask { kind: &kind, mode: Mode::Full, memory: &worked(), expected: &[] };
+        let ask = Ask { kind: &kind, mode: Mode::Full, memory: &worked(), expected: &[], known: None };
         client.pull(ask).await.unwrap()
     }
 }

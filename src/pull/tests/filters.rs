@@ -8,7 +8,7 @@ use crate::stamp::StampFormat;
 impl Bench {
     async fn changes(&self, memory: &KindMemory, expected: &[ElementId]) -> Pulled {
         let kind = kind_named("measures");
-        let ask = Ask { kind: &kind, mode: Mode::Incremental, memory, expected };
+        let ask = Ask { kind: &kind, mode: Mode::Incremental, memory, expected, known: None };
         self.client.pull(ask).await.unwrap()
     }
 }

@@ -7,7 +7,7 @@ use super::kind_named;
 use crate::element::ElementId;
 use crate::pull::gather::{Gather, Gathered, settle_id_field};
 use crate::pull::query::Use;
-use crate::snapshot::Rejected;
+use crate::snapshot::{Entry, Known, Rejected, Span};
 use crate::spool::Budget;
 use crate::tolerate::{self, Body};
 
@@ -16,10 +16,14 @@ fn noon() -> DateTime<Utc> {
 }
 
 fn gather(pages: &[(u32, String)]) -> Gathered {
+    gather_knowing(None, pages)
+}
+
+fn gather_knowing(known: Option<&Known>, pages: &[(u32, String)]) -> Gathered {
     let kind = kind_named("measures");
     let dir = tempfile::tempdir().unwrap();
     let scratch = (&Budget::new(1 << 20), dir.path());
-    let mut gather = Gather::new(scratch, noon());
+    let mut gather = Gather::new(scratch, noon()).knowing(known);
     for (page, text) in pages {
         let Body::List(list) = tolerate::body_of_rows(text, &kind, None, "objectId") else {
             panic!("{text}")
@@ -85,6 +89,53 @@ proptest! {
         shuffled.reverse();
         prop_assert_eq!(&Told::of(&gather(&shuffled)), &expected);
     }
+}
+
+/// What is stored after these entries.
+fn stored(entries: &[Entry]) -> Known {
+    Known::new(entries.iter().map(|entry| (entry.id, entry.fingerprint)).collect())
+}
+
+proptest! {
+    #[test]
+    fn what_is_known_is_listed_the_same_and_not_put_aside(
+        pages in pages(), before in 0..6_usize, turn in 0..6_usize,
+    ) {
+        let known = stored(&gather(&pages[..before.min(pages.len())]).entries);
+        let whole = gather(&pages);
+        let mut shuffled = pages.clone();
+        shuffled.rotate_left(turn % pages.len());
+        let gathered = gather_knowing(Some(&known), &shuffled);
+        prop_assert_eq!(gathered.rows_differ, whole.rows_differ);
+        if gathered.rows_differ {
+            // The pull begins again with nothing known.
+            return Ok(());
+        }
+        let told = |gathered: &Gathered| {
+            (gathered.placements.clone(), gathered.distinct, gathered.pairs, gathered.has_duplicates)
+        };
+        prop_assert_eq!(told(&gathered), told(&whole));
+        prop_assert_eq!(gathered.entries.len(), whole.entries.len());
+        for (entry, expected) in gathered.entries.iter().zip(&whole.entries) {
+            prop_assert_eq!((entry.id, entry.fingerprint), (expected.id, expected.fingerprint));
+            if known.holds(entry.id, entry.fingerprint) {
+                prop_assert_eq!(entry.span, Span::NOWHERE);
+            } else {
+                let document = gathered.spool.read(entry.span).unwrap();
+                prop_assert_eq!(document, whole.spool.read(expected.span).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn known_rows_of_one_fingerprint_need_no_document_to_choose_by() {
+    let page = |row: &str| (1, format!("[{row}]"));
+    let pages = [page(r#"{"objectId":1,"name":"a"}"#), page(r#"{"name":"a","objectId":1}"#)];
+    let known = stored(&gather(&pages).entries);
+    let gathered = gather_knowing(Some(&known), &pages);
+    assert!(!gathered.rows_differ);
+    assert_eq!(gathered.entries[0].span, Span::NOWHERE);
 }
 
 #[test]

@@ -26,6 +26,7 @@ mod fairness;
 mod filters;
 mod gather;
 mod keys;
+mod known;
 mod limiter;
 mod listing;
 mod network;
@@ -62,7 +63,7 @@ impl Bench {
 
     async fn full(&self, kind: &str, memory: &KindMemory) -> Result<Pulled, PullError> {
         let kind = kind_named(kind);
-        let ask = Ask { kind: &kind, mode: Mode::Full, memory, expected: &[] };
+        let ask = Ask { kind: &kind, mode: Mode::Full, memory, expected: &[], known: None };
         self.client.pull(ask).await
     }
 

@@ -115,7 +115,7 @@ async fn little_memory_slows_a_pull_and_does_not_stop_it() {
         };
         let client = Client::new(&connection(&bench.simulator.base_url()), &network(), tools).unwrap();
         let kind = kind_named("measures");
-        let ask = Ask { kind: &kind, mode: Mode::Full, memory: &worked(), expected: &[] };
+        let ask = Ask { kind: &kind, mode: Mode::Full, memory: &worked(), expected: &[], known: None };
         let (one, two) = tokio::join!(client.pull(ask), client.pull(ask));
         bench.check_complete("measures", &one.unwrap());
         bench.check_complete("measures", &two.unwrap());

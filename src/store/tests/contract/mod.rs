@@ -6,6 +6,7 @@ mod deliveries;
 mod export;
 mod forget;
 mod history;
+mod known;
 mod odd;
 mod records;
 mod singles;
