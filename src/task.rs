@@ -17,8 +17,12 @@ impl<T: Send + 'static> Task<T> {
 
     /// Waits for its end.
     pub async fn end(mut self) -> T {
-        let ended = (&mut self.handle).await.map_err(JoinError::into_panic);
-        ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        match (&mut self.handle).await.map_err(JoinError::try_into_panic) {
+            Ok(done) => done,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            // The runtime is taken down, and with it whoever waits.
+            Err(Err(_)) => std::future::pending().await,
+        }
     }
 }
 
@@ -30,6 +34,8 @@ impl<T> Drop for Task<T> {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     #[tokio::test]
@@ -50,6 +56,14 @@ mod tests {
         tokio::task::yield_now().await;
         drop(task);
         assert!(dropped.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn while_the_runtime_ends_nobody_is_told_of_it() {
+        let task = Task::begin(std::future::pending::<()>());
+        task.handle.abort();
+        tokio::task::yield_now().await;
+        assert_eq!(task.end().now_or_never(), None);
     }
 
     #[tokio::test]

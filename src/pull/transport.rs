@@ -123,10 +123,9 @@ impl Transport {
     }
 
     async fn body(&self, mut response: Response, room: &mut Room) -> Result<Option<Vec<u8>>, NoAnswer> {
-        // What it says of itself is believed as far as there is room.
+        // What it says of itself makes a place that is empty; room is taken for what came.
         let told = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
-        let told = told.filter(|bytes| *bytes <= BODY_BYTES_MAX && room.grow(*bytes));
-        let mut body = Vec::with_capacity(told.unwrap_or_default());
+        let mut body = Vec::with_capacity(told.unwrap_or_default().min(BODY_BYTES_MAX));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(error))? {
             let bytes = body.len() + chunk.len();
             if bytes > BODY_BYTES_MAX {

@@ -1,7 +1,7 @@
 //! What the daemon shows over HTTP: a status page for people, the same facts as JSON, metrics for
 //! Prometheus, and two answers for whoever supervises it. Reads the board alone, so that no request ever
-//! waits for the store or the network: but for those
-//! of the first instant, which wait until everything was looked at once.
+//! waits for the store or the network, but for those of the first instant, which wait until everything was
+//! looked at once.
 
 mod host;
 mod listen;

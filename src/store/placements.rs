@@ -28,12 +28,11 @@ pub(super) fn keep_placements(sql: &Sql<'_>, commit: &KindCommit<'_>) -> Result<
         return Ok(());
     }
     let Stored { is_stored, left } = compare(sql, key, snapshot)?;
-    let new = snapshot.placements.iter().zip(is_stored).filter(|(_, is_stored)| !is_stored);
-    sql.load(
-        "placements",
-        &COLUMNS.map(|(name, _)| name),
-        &mut new.map(|(placement, _)| Ok(row(placement))),
-    )?;
+    if is_stored.contains(&false) {
+        let new = snapshot.placements.iter().zip(is_stored).filter(|(_, is_stored)| !is_stored);
+        let names = COLUMNS.map(|(name, _)| name);
+        sql.load("placements", &names, &mut new.map(|(placement, _)| Ok(row(placement))))?;
+    }
     sql.delete_rows("placements", COLUMNS, &left.iter().map(row).collect::<Vec<_>>())
 }
 

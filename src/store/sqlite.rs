@@ -68,10 +68,11 @@ impl Sqlite {
             sql.pragma_update(None, "synchronous", "full")?;
             sql.pragma_update(None, "foreign_keys", true)?;
             sql.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
-            // A container has no folder for temporary files. What a statement needs is small.
-            sql.pragma_update(None, "temp_store", "memory")?;
             sql.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
             schema::migrate(&mut sql, version, now)?;
+            // A file for what little a statement needs costs more than that. A step that makes an index sorts the
+            // whole store, and has had its files.
+            sql.pragma_update(None, "temp_store", "memory")?;
             Ok(Ok((sql, reader(path)?)))
         })();
         let (writer, reader) = opened

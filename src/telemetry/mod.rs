@@ -94,7 +94,8 @@ pub fn told_journal(text: &str, exit: u8) -> bool {
 }
 
 fn heard(filter: &str, lines: Lines) -> Result<impl Subscriber + Send + Sync, TelemetryError> {
-    let filter = if filter.is_empty() { FILTER } else { filter };
+    let is_none = filter.split(',').all(|part| part.trim().is_empty());
+    let filter = if is_none { FILTER } else { filter };
     let parts = filter.split(',').map(str::trim).filter(|part| !part.is_empty());
     let asked: Option<Targets> = parts.map(directive).collect();
     let asked = asked.ok_or_else(|| TelemetryError::Filter { filter: filter.to_owned() })?;
@@ -102,10 +103,12 @@ fn heard(filter: &str, lines: Lines) -> Result<impl Subscriber + Send + Sync, Te
 }
 
 /// A module and its level. A lone level is that of all modules; a lone word that is none would be a
-/// module's name, and is nothing: `wran` would silence everything else.
+/// module's name, and is nothing: `wran` would silence everything else, and so would what no module is
+/// called (`[span]`).
 fn directive(part: &str) -> Option<(&str, LevelFilter)> {
     let (module, level) = part.split_once('=').unwrap_or(("", part));
-    Some((module, level.parse().ok()?))
+    let is_module = module.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_:-".contains(&byte));
+    Some((module, level.parse().ok()?)).filter(|_| is_module)
 }
 
 /// Libraries at INFO and below may tell headers, bodies and addresses; only this program's own lines

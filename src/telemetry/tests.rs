@@ -158,8 +158,17 @@ fn a_modules_own_level_counts_before_that_of_all() {
 }
 
 #[test]
+fn a_filter_of_nothing_but_commas_is_none() {
+    let lines = logged(Look::Journal, " ,", || {
+        tracing::debug!("too low");
+        tracing::info!("heard");
+    });
+    assert_eq!(lines, "<6>INFO heard\n");
+}
+
+#[test]
 fn a_wrong_filter_is_refused() {
-    for filter in ["loud=x", "wran", "info,clearpoint_sync"] {
+    for filter in ["loud=x", "wran", "info,clearpoint_sync", "clearpoint_sync[run]=debug", "[run]=debug"] {
         let error = subscriber(Look::Json, filter, Clock::System, |_| ()).err().unwrap();
         assert!(error.to_string().starts_with(&format!("{filter:?} is no log filter")), "{error}");
     }

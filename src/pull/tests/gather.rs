@@ -1,5 +1,7 @@
 //! Rows on their way to a snapshot: any order of pages gives the same, and the id field is settled.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
@@ -80,6 +82,37 @@ fn pages() -> impl Strategy<Value = Vec<(u32, String)>> {
 }
 
 proptest! {
+    #[test]
+    fn a_snapshot_is_what_all_rows_side_by_side_give(
+        rows in prop::collection::vec((0..6_i64, prop::option::of(1..3_i64), 1..4_u8, 1..4_u32), 1..20),
+    ) {
+        let mut rows = rows;
+        rows.sort_by_key(|(.., page)| *page);
+        let text = |(id, scorecard, day, page): &(i64, Option<i64>, u8, u32)| {
+            let scorecard = scorecard.map_or_else(|| "null".into(), |to| to.to_string());
+            format!(r#"{{"lastEdited":"2026-01-0{day}","objectId":{id},"page":{page},"scorecardId":{scorecard}}}"#)
+        };
+        let pages = rows.chunk_by(|a, b| a.3 == b.3).map(|rows| {
+            (rows[0].3, format!("[{}]", rows.iter().map(text).collect::<Vec<_>>().join(",")))
+        });
+        let told = Told::of(&gather(&pages.collect::<Vec<_>>()));
+
+        let ids = BTreeSet::from_iter(rows.iter().map(|row| row.0));
+        let best = |id: &i64| {
+            let own = rows.iter().filter(|row| row.0 == *id);
+            let newest = own.clone().map(|row| row.2).max();
+            own.filter(|row| Some(row.2) == newest).map(text).min().unwrap()
+        };
+        let pairs = BTreeSet::from_iter(rows.iter().map(|row| (ElementId(row.0), row.1)));
+        let on_pages = BTreeSet::from_iter(rows.iter().map(|row| (row.0, row.1, row.3)));
+        let documents: Vec<String> = told.rows.into_iter().map(|row| row.2).collect();
+        prop_assert_eq!(documents, ids.iter().map(best).collect::<Vec<_>>());
+        prop_assert_eq!(told.counts, (ids.len() as u64, pairs.len() as u64));
+        prop_assert_eq!(told.has_duplicates, on_pages.len() > pairs.len());
+        let placed = pairs.into_iter().filter_map(|(id, to)| Some((id, to?)));
+        prop_assert_eq!(told.placements, placed.collect::<Vec<_>>());
+    }
+
     #[test]
     fn any_order_of_pages_gives_the_same_snapshot(pages in pages(), turn in 0..6_usize) {
         let expected = Told::of(&gather(&pages));

@@ -6,6 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt as _;
+use futures_util::future::poll_immediate;
 
 use super::*;
 use crate::clock::Simulated;
@@ -189,4 +190,38 @@ async fn who_asks_for_nothing_for_two_days_is_forgotten() {
     assert_eq!(gate.take("city", 9).len(), 1, "room is kept for the other");
     gate.let_pass(49 * 3600);
     assert_eq!(gate.take("city", 9).len(), 2);
+}
+
+/// Asks again and again, and gives up as often as not.
+async fn come_and_go(limiter: Arc<Limiter>, who: ConnectionName, mut dice: fastrand::Rng) {
+    for _ in 0..1000 {
+        let mut entering = Box::pin(limiter.enter(&who, &Clock::System));
+        let mut ticket = None;
+        for _ in 0..dice.u8(0..6) {
+            ticket = ticket.or(poll_immediate(&mut entering).await);
+            if ticket.is_some() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let ticket = if ticket.is_none() && dice.bool() { Some(entering.await) } else { ticket };
+        match dice.u8(0..40) {
+            0 => limiter.lower(Clock::System.now()),
+            1 => limiter.set(1e6, dice.u32(1..5)),
+            2..5 => limiter.raise(),
+            _ => tokio::task::yield_now().await,
+        }
+        drop(ticket);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_ever_however_many_come_and_give_up() {
+    let limiter = Arc::new(Limiter::new(1e6, 3));
+    let tasks = (0..24).map(|n| {
+        let who = name(&format!("c{}", n % 7));
+        tokio::spawn(come_and_go(Arc::clone(&limiter), who, fastrand::Rng::with_seed(n)))
+    });
+    let ended = tokio::time::timeout(Duration::from_secs(60), futures_util::future::join_all(tasks)).await;
+    assert!(ended.unwrap().into_iter().all(|task| task.is_ok()));
 }

@@ -1,5 +1,13 @@
 //! Waits, limits, sizes and secrets.
 
+use std::cell::Cell;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::pin::pin;
+
+use futures_util::future::poll_immediate;
+
+use super::room::{Need, Room};
 use super::*;
 
 #[tokio::test]
@@ -120,6 +128,31 @@ async fn little_memory_slows_a_pull_and_does_not_stop_it() {
         bench.check_complete("measures", &one.unwrap());
         bench.check_complete("measures", &two.unwrap());
     }
+}
+
+#[tokio::test]
+async fn a_body_that_is_only_told_of_keeps_no_memory_from_others() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}/", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 16000000\r\n\r\n[");
+        // Until the client hangs up.
+        let _ = stream.read(&mut [0; 1]);
+    });
+    let (budget, has_begun, keys) = (Budget::new(40 << 20), Cell::new(false), keys());
+    let room = || {
+        has_begun.set(true);
+        Room::now(&budget, Need::Most)
+    };
+    let transport = transport::Transport::new(&connection(&base_url), &network()).unwrap();
+    let mut sent = pin!(transport.send(reqwest::Method::GET, base_url.parse().unwrap(), &keys, room));
+    while !has_begun.get() {
+        assert!(poll_immediate(&mut sent).await.is_none());
+        Clock::System.sleep(Duration::from_millis(1)).await;
+    }
+    assert!(budget.try_reserve(16 << 20).is_some());
 }
 
 #[tokio::test]

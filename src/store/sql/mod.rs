@@ -1,8 +1,8 @@
 //! One way to speak to both engines: statements with `?1`, `?2` in the SQL that SQLite and PostgreSQL
 //! share, values as [`Cell`]s, rows read by position. Where the two differ, [`Sql::dialect`] says which it is.
 //!
-//! What is said many times is said of a set at once ([`Sql::add_rows`], [`Sql::query_rows`]): to PostgreSQL in one message,
-//! to SQLite, which is in this process, row by row.
+//! What is said many times is said of a set at once ([`Sql::add_rows`], [`Sql::query_rows`]): to PostgreSQL
+//! in one message, to SQLite, which is in this process, row by row.
 
 mod cell;
 mod dialect;
@@ -143,8 +143,8 @@ impl<'a> Sql<'a> {
         }
     }
 
-    /// Runs a statement for each of `rows`, which it knows as the relation `rows`, and reads what it answers. It
-    /// must mean the same for one row at a time as for all at once.
+    /// Runs a statement for each of `rows`, which it knows as the relation `rows`, and reads what it answers.
+    /// It must mean the same for one row at a time as for all at once.
     pub(super) fn query_rows<T>(
         &self,
         text: &str,
