@@ -69,15 +69,27 @@ pub struct TurnShown {
     pub next_run: DateTime<Utc>,
 }
 
+/// Somebody looks at all of a board for the first time, until this is dropped.
+#[derive(Debug)]
+#[must_use = "the look is over when this is dropped"]
+pub struct FirstLook(Arc<Board>);
+
+impl Drop for FirstLook {
+    fn drop(&mut self) {
+        self.0.is_coming.send_replace(false);
+    }
+}
+
 impl Board {
     /// The daemon has started.
     pub fn start(&self, now: DateTime<Utc>) {
         self.shown().daemon = Some(DaemonStatus { started_at: now, turned_at: None, is_stopping: false });
     }
 
-    /// Somebody is about to look at all of it for the first time, or has done so.
-    pub fn is_coming(&self, is_coming: bool) {
-        self.is_coming.send_replace(is_coming);
+    /// Somebody is about to look at all of it for the first time; over when dropped.
+    pub fn look_first(self: &Arc<Self>) -> FirstLook {
+        self.is_coming.send_replace(true);
+        FirstLook(Arc::clone(self))
     }
 
     /// Waits while nobody could tell how things stand, for they are looked at for the first time.

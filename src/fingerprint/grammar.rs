@@ -1,5 +1,8 @@
 //! JSON's grammar, read strictly and once: a string eight bytes at a time, containers of any depth
 //! without recursion. What hashes and what takes bodies apart read through it.
+//!
+//! What is asked for at every byte or field says `#[inline]`: `.cargo/config.toml` keeps the rest of the
+//! program from being copied about.
 
 use std::ops::Range;
 
@@ -40,12 +43,14 @@ impl<'a> Reader<'a> {
 
     /// The byte where it stands.
     #[must_use]
+    #[inline]
     pub fn at(&self) -> usize {
         self.at
     }
 
     /// What it has passed from a byte on.
     #[must_use]
+    #[inline]
     pub fn since(&self, start: usize) -> &'a str {
         &self.text[start..self.at]
     }
@@ -65,6 +70,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The text ends.
+    #[inline]
     pub fn peek(&mut self) -> Result<u8, Fault> {
         self.skip_space();
         self.bytes.get(self.at).copied().ok_or(Fault::Malformed)
@@ -139,6 +145,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// The text ends.
+    #[inline]
     pub fn is_empty(&mut self, end: u8) -> Result<bool, Fault> {
         self.at += 1;
         let is_empty = self.peek()? == end;
@@ -150,6 +157,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// Something else stands here.
+    #[inline]
     pub fn is_closed_by(&mut self, end: u8) -> Result<bool, Fault> {
         let byte = self.peek()?;
         self.at += 1;
@@ -161,6 +169,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over a string. `part` is told each escaped character, and what stands plain before it.
+    #[inline]
     pub(super) fn string(&mut self, mut part: impl FnMut(&'a str, char)) -> Result<Quoted, Fault> {
         self.expect(b'"')?;
         let start = self.at;
@@ -184,6 +193,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over a number.
+    #[inline]
     pub(super) fn number(&mut self) -> Result<&'a str, Fault> {
         let start = self.at;
         self.at += usize::from(self.bytes[self.at] == b'-');
@@ -205,6 +215,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over digits, at least one.
+    #[inline]
     fn digits(&mut self) -> Result<(), Fault> {
         let start = self.at;
         while let Some(b'0'..=b'9') = self.bytes.get(self.at) {
@@ -213,6 +224,7 @@ impl<'a> Reader<'a> {
         if self.at > start { Ok(()) } else { Err(Fault::Malformed) }
     }
 
+    #[inline]
     pub(super) fn word(&mut self, word: &str) -> Result<(), Fault> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
             return Err(Fault::Malformed);
@@ -221,6 +233,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn expect(&mut self, byte: u8) -> Result<(), Fault> {
         if self.peek()? != byte {
             return Err(Fault::Malformed);
@@ -229,6 +242,7 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.bytes.get(self.at) {
             self.at += 1;
@@ -237,6 +251,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Where the next byte is that no string holds plain: a quote, a backslash, a control character.
+#[inline]
 fn stop(bytes: &[u8]) -> Option<usize> {
     let (words, rest) = bytes.as_chunks();
     for (idx, word) in words.iter().enumerate() {
@@ -250,6 +265,7 @@ fn stop(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The highest bit of each byte that no string holds plain; right up to the first of them.
+#[inline]
 fn stops(word: u64) -> u64 {
     let all = |byte: u8| u64::from_le_bytes([byte; 8]);
     // A byte below what is subtracted borrows, and its highest bit is set. With one bit turned the quote

@@ -31,6 +31,7 @@ enum Digits {
 impl Number {
     /// Reads a literal that JSON's grammar allows.
     #[must_use]
+    #[inline]
     pub fn read(literal: &str) -> Self {
         let (is_negative, unsigned) = match literal.strip_prefix('-') {
             Some(rest) => (true, rest),
@@ -59,6 +60,7 @@ impl Number {
 
     /// The canonical hash.
     #[must_use]
+    #[inline]
     pub fn hash(&self) -> u128 {
         // Sign and exponent stand in the hashed bytes: a seed would cancel out against them, for XXH3
         // mixes both into the same bits of a short input.
@@ -81,6 +83,7 @@ impl Number {
     /// significant digits, and more digits than any f64 has. Fractions may have more digits than f64
     /// keeps. Decided by value alone, never by spelling.
     #[must_use]
+    #[inline]
     pub fn is_storable(&self, literal: &str) -> bool {
         let count = self.digits.count();
         // The value is 0.DIGITS × 10^point.
@@ -99,6 +102,7 @@ impl Number {
             || literal.parse::<f64>().is_ok_and(|value| value.is_finite() && value != 0.0)
     }
 
+    #[inline]
     fn is_i64(&self) -> bool {
         let Digits::Short(value, _) = self.digits else {
             return false;
@@ -122,6 +126,7 @@ impl Digits {
 }
 
 /// The digits without the zeros at both ends, and how many were cut at the right end.
+#[inline]
 fn significant<'n>(whole: &'n str, fraction: &'n str) -> (&'n str, &'n str, i64) {
     let before = whole.len() + fraction.len();
     let fraction = fraction.trim_end_matches('0');

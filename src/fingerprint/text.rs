@@ -28,6 +28,7 @@ pub fn unescape(mut raw: &str) -> Cow<'_, str> {
 
 /// The character that an escape stands for, given from behind its backslash, and how many bytes it took.
 /// `None` for what the grammar does not know.
+#[inline]
 pub(super) fn escaped(escape: &str) -> Option<(char, usize)> {
     Some(match escape.as_bytes().first()? {
         b'u' => return unit(escape),
@@ -56,6 +57,7 @@ fn unit(escape: &str) -> Option<(char, usize)> {
 
 /// Four hexadecimal digits.
 #[must_use]
+#[inline]
 pub fn hex4(digits: Option<&[u8]>) -> Option<u16> {
     let digits: &[u8; 4] = digits?.try_into().ok()?;
     digits.iter().try_fold(0_u16, |value, digit| {

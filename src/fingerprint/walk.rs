@@ -230,6 +230,7 @@ impl<'r, 'a> Walk<'r, 'a> {
     }
 
     /// Enters a container; whether it ends here.
+    #[inline]
     fn is_empty(&mut self, depth: usize, end: u8) -> Result<bool, Fault> {
         if depth > DEPTH_MAX {
             return Err(Fault::Deep);
@@ -237,6 +238,7 @@ impl<'r, 'a> Walk<'r, 'a> {
         self.reader.is_empty(end)
     }
 
+    #[inline]
     fn string_value(&mut self) -> Result<u128, Fault> {
         let (string, hash) = self.string()?;
         if let Some(odd_text) = self.odd_text
@@ -248,6 +250,7 @@ impl<'r, 'a> Walk<'r, 'a> {
     }
 
     /// Passes over a string; its hash is of its unescaped text.
+    #[inline]
     fn string(&mut self) -> Result<(Quoted, u128), Fault> {
         let Self { reader, unescaped, .. } = self;
         unescaped.clear();
@@ -265,6 +268,7 @@ impl<'r, 'a> Walk<'r, 'a> {
         Ok((string, hash))
     }
 
+    #[inline]
     fn number(&mut self) -> Result<u128, Fault> {
         let literal = self.reader.number()?;
         let number = Number::read(literal);
@@ -272,6 +276,7 @@ impl<'r, 'a> Walk<'r, 'a> {
         Ok(number.hash())
     }
 
+    #[inline]
     fn word(&mut self, word: &str, count: u64) -> Result<u128, Fault> {
         self.reader.word(word)?;
         Ok(seal(Container::Word, 0, count))
@@ -285,6 +290,7 @@ enum Container {
     Word,
 }
 
+#[inline]
 fn fold<const N: usize>(parts: [u128; N]) -> u128 {
     let mut bytes = [[0; 16]; N];
     for (bytes, part) in bytes.iter_mut().zip(parts) {
@@ -294,6 +300,7 @@ fn fold<const N: usize>(parts: [u128; N]) -> u128 {
 }
 
 /// Ends a container: what it is and how many items it has are part of its hash.
+#[inline]
 fn seal(container: Container, state: u128, count: u64) -> u128 {
     let tag: u128 = match container {
         Container::Object => 1,

@@ -67,7 +67,7 @@ fn parts(answer: &str) -> (Vec<&str>, &str) {
 #[tokio::test]
 async fn who_asks_how_things_stand_waits_for_the_first_look_and_probes_do_not() {
     let board = Arc::new(Board::default());
-    board.is_coming(true);
+    let first_look = board.look_first();
     let serving = start_with(Limits::default(), Arc::clone(&board)).await;
     let address = serving.address();
     let (metrics, livez) = (get_last("/metrics"), get_last("/livez"));
@@ -77,7 +77,7 @@ async fn who_asks_how_things_stand_waits_for_the_first_look_and_probes_do_not() 
         told = &mut asked => panic!("told too early: {told}"),
         probed = ask(address, &livez) => assert!(probed.starts_with("HTTP/1.1 200 OK"), "{probed}"),
     }
-    board.is_coming(false);
+    drop(first_look);
     assert!(asked.await.starts_with("HTTP/1.1 200 OK"));
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, watch};
 
 use super::Exit;
 use crate::app::{self, AppError, Engine, Settings};
+use crate::board::FirstLook;
 use crate::clock::Clock;
 use crate::daemon::{self, Deliveries, Drained, Member, Orders, Seating, Signs, Turn, Turns};
 use crate::server::{Serving, Shown};
@@ -43,7 +44,7 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
     let couriers = engine.couriers().await?;
     engine.board.start(clock.now());
     engine.make_room();
-    engine.board.is_coming(true);
+    let first_look = engine.board.look_first();
     let _serving = serve_status(&engine).await?;
     // What ends from here on, also elsewhere, serves what is due now.
     let now = clock.now();
@@ -60,7 +61,7 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
     let board = Arc::clone(&engine.board);
     let (engine, current) = watch::channel(engine);
     let beside = [
-        tokio::spawn(look_first(Arc::clone(&engine.borrow()))),
+        tokio::spawn(look_first(Arc::clone(&engine.borrow()), first_look)),
         tokio::spawn(store::look_over(Arc::clone(&engine.borrow()))),
         tokio::spawn(app::keep_published(current.clone())),
         tokio::spawn(daemon::watch_store(store, clock.clone(), Arc::clone(&board))),
@@ -87,12 +88,11 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
 
 /// Looks at everything for the first time, beside the first runs: to count what a large store holds takes
 /// longer than all the rest of a start.
-async fn look_first(engine: Arc<Engine>) {
+async fn look_first(engine: Arc<Engine>, _first_look: FirstLook) {
     if let Err(error) = engine.survey().await {
         let error = error.to_text();
         tracing::warn!(event = "status_unread", error, "status could not be read");
     }
-    engine.board.is_coming(false);
 }
 
 /// Answers over HTTP, if the settings say so.
