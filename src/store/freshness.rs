@@ -16,6 +16,8 @@ impl Store {
     ) -> Result<Vec<KindStatus>, StoreError> {
         self.read("read how fresh the kinds are", |sql| {
             let (held, is_end_told) = (sql.array_length("h.ids"), sql.is_true("c.memory", "is_end_told"));
+            // Said so that an engine counts for this connection alone, and not for all and then leaves them out.
+            let which = if connection.is_some() { "WHERE f.connection = ?1" } else { "" };
             let query = format!(
                 "SELECT f.connection, f.kind, f.present, f.complete_as_of, f.changes_as_of, f.details_as_of,
                    f.values_as_of, k.outcome, k.reason,
@@ -35,11 +37,12 @@ impl Store {
                    AND k.run = (SELECT max(run) FROM run_kinds AS last
                      WHERE last.connection = f.connection AND last.kind = f.kind
                        AND last.outcome <> 'skipped')
-                 WHERE CAST(?1 AS text) IS NULL OR f.connection = ?1
+                 {which}
                  ORDER BY f.connection, k.position",
             );
             let mut statement = sql.prepare_cached(&query)?;
-            let rows = statement.query_map([connection.map(ConnectionName::as_str)], |row| {
+            let name: Vec<&str> = connection.map(ConnectionName::as_str).into_iter().collect();
+            let rows = statement.query_map(name.as_slice(), |row| {
                 Ok(KindStatus {
                     connection: row.get(0)?,
                     kind: row.get(1)?,
