@@ -13,6 +13,8 @@ use crate::table::Report;
 
 /// How long an idle daemon is watched.
 const WATCHED: Duration = Duration::from_secs(15);
+/// What a start left to do for each connection, which the daemon spreads over half a minute, is done by then.
+const SETTLED_AFTER: Duration = Duration::from_secs(45);
 /// When a daemon that is to have had a run has it.
 const SOON: Duration = Duration::from_secs(5);
 /// How often each thing is done; the median counts.
@@ -84,8 +86,7 @@ pub(crate) fn idle(report: &mut Report) {
         let (daemon, _) =
             Daemon::start(|service| account.configure_many(connections, due_in, LISTS, service));
         wait_for_runs(&account.database(), connections);
-        // What the last run left to do is done by then.
-        thread::sleep(Duration::from_secs(3));
+        thread::sleep(SETTLED_AFTER);
         let share = daemon.running.share_of_a_core(WATCHED);
         let memory = daemon.running.status_kib("VmRSS") as f64 * 1024.0 / 1e6;
         if connections == 1 {

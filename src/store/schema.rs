@@ -355,4 +355,9 @@ const FOURTH: &str = "
 DROP INDEX elements_last_edited;
 DROP INDEX elements_plan;
 CREATE INDEX elements_plan ON elements (kind, connection, id, state, fingerprint, changed_run, last_edited);
+
+-- After each run every view is compared with the fields of its kind, and asked whether it lacks one: of the rows
+-- of that kind, in their order, and not of the fields of all kinds.
+CREATE INDEX fields_kind ON fields (kind, field, part, first_seen_at);
+CREATE INDEX fields_unnamed ON fields (kind) WHERE column_name IS NULL;
 ";
