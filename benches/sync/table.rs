@@ -15,9 +15,10 @@ pub(crate) struct Line {
     /// Elements that the processor time is divided by.
     pub(crate) elements: usize,
     pub(crate) requests: u64,
-    pub(crate) rows_written: u64,
-    /// What the store takes on the disk.
-    pub(crate) store_bytes: u64,
+    /// Elements that the run says it wrote; `None`: not looked at.
+    pub(crate) rows_written: Option<u64>,
+    /// What the store takes on the disk; `None`: not looked at.
+    pub(crate) store_bytes: Option<u64>,
 }
 
 impl Line {
@@ -47,8 +48,8 @@ impl Line {
             show(self.peak_mb(), 0),
             show(self.took.map(|took| took.written as f64 / 1e6), 0),
             self.requests.to_string(),
-            self.rows_written.to_string(),
-            show(Some(self.store_bytes as f64 / 1e6), 0),
+            show(self.rows_written.map(|rows| rows as f64), 0),
+            show(self.store_bytes.map(|bytes| bytes as f64 / 1e6), 0),
         ]
     }
 }
