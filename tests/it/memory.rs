@@ -36,7 +36,8 @@ async fn a_large_store_of_an_earlier_version_is_taken_on_within_100_mb() {
     rusqlite::Connection::open(bench.file("clearpoint.db"))
         .unwrap()
         .execute_batch(
-            "DROP INDEX elements_plan; PRAGMA user_version = 3; DELETE FROM migrations WHERE version = 4;
+            "DROP INDEX elements_plan; DROP INDEX fields_kind; DROP INDEX fields_unnamed;
+             PRAGMA user_version = 3; DELETE FROM migrations WHERE version = 4;
              CREATE INDEX elements_plan ON elements (kind, connection, id, state, fingerprint, changed_run);
              CREATE INDEX elements_last_edited ON elements (kind) WHERE kind = 'none';
              WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n LIMIT 20000)
