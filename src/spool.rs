@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::snapshot::Span;
+use crate::spare::Spares;
 
 /// Least step by which a spool's memory grows.
 const STEP_BYTES: usize = 256 << 10;
@@ -24,6 +25,8 @@ const BUFFER_BYTES: usize = 64 << 10;
 pub struct Budget {
     bodies: Half,
     spools: Half,
+    /// Where bodies stood that have been read.
+    pub(crate) spares: Spares,
 }
 
 #[derive(Debug, Clone)]
@@ -42,7 +45,7 @@ impl Budget {
     /// A budget of `bytes`.
     #[must_use]
     pub fn new(bytes: u64) -> Self {
-        Self { bodies: Half::new(bytes / 2), spools: Half::new(bytes / 2) }
+        Self { bodies: Half::new(bytes / 2), spools: Half::new(bytes / 2), spares: Spares::default() }
     }
 
     /// Room for a body of `bytes`, if there is any now.

@@ -12,6 +12,9 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 /// The program under test, as the benchmark's profile builds it, which is the release profile.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_clearpoint-sync");
 
+/// What the shipped unit and the image set.
+const MALLOC: [(&str, &str); 3] =
+    [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072"), ("MALLOC_MMAP_THRESHOLD_", "524288")];
 /// How often a process is looked at while it runs.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -41,8 +44,7 @@ impl Running {
             .arg("--config")
             .arg(config)
             .args(arguments)
-            // As the shipped unit and the image set them.
-            .envs([("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")])
+            .envs(MALLOC)
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(config.with_extension("log")).unwrap())
             .spawn()

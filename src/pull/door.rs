@@ -99,8 +99,11 @@ fn error_code(answer: &Answer) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spare::Spares;
 
-    fn answer(status: u16, location: Option<&str>, body: &str) -> Answer {
+    fn answer(status: u16, location: Option<&str>, text: &str) -> Answer {
+        let mut body = Spares::default().buffer();
+        body.append(text.as_bytes());
         Answer {
             status: StatusCode::from_u16(status).unwrap(),
             date: None,
@@ -108,7 +111,7 @@ mod tests {
             location: location.map(|to| Url::parse(to).unwrap()),
             content_type: None,
             rate_limits: Vec::new(),
-            body: Some(body.into()),
+            body: Some(body),
             _room: None,
         }
     }

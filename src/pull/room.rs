@@ -4,6 +4,7 @@
 //! Who waits for room must hold none: so a request that is sent ahead of its turn takes only what is
 //! free. And who waits for a server holds none either, unless memory is short.
 
+use crate::spare::Buffer;
 use crate::spool::{Budget, Reservation};
 
 /// The largest body that is read, in decompressed bytes.
@@ -52,6 +53,11 @@ impl Room {
         let bytes = need.bytes();
         let reservation = budget.reserve(bytes as u64).await;
         Self { bytes, reserved: vec![reservation], budget: budget.clone() }
+    }
+
+    /// An empty place for the body.
+    pub(super) fn place(&self) -> Buffer {
+        self.budget.spares.buffer()
     }
 
     /// Makes room for `bytes` in all, if there is that much now.

@@ -13,6 +13,7 @@ use crate::config::{Connection, Network};
 use crate::https::{self, ClientError, root_cause};
 use crate::key::KeyPair;
 use crate::pull::room::{BODY_BYTES_MAX, Room};
+use crate::spare::Buffer;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -32,7 +33,7 @@ pub(super) struct Answer {
     /// Headers that tell of a rate limit, as they came (`x-ratelimit-limit: 100`).
     pub(super) rate_limits: Vec<String>,
     /// The decompressed body; `None`: more than [`BODY_BYTES_MAX`].
-    pub(super) body: Option<Vec<u8>>,
+    pub(super) body: Option<Buffer>,
     /// The memory that the body takes.
     pub(super) _room: Option<Room>,
 }
@@ -122,10 +123,11 @@ impl Transport {
         })
     }
 
-    async fn body(&self, mut response: Response, room: &mut Room) -> Result<Option<Vec<u8>>, NoAnswer> {
+    async fn body(&self, mut response: Response, room: &mut Room) -> Result<Option<Buffer>, NoAnswer> {
         // What it says of itself makes a place that is empty; room is taken for what came.
         let told = response.content_length().and_then(|bytes| usize::try_from(bytes).ok());
-        let mut body = Vec::with_capacity(told.unwrap_or_default().min(BODY_BYTES_MAX));
+        let mut body = room.place();
+        body.reserve(told.unwrap_or_default().min(BODY_BYTES_MAX));
         while let Some(chunk) = response.chunk().await.map_err(|error| self.failure(error))? {
             let bytes = body.len() + chunk.len();
             if bytes > BODY_BYTES_MAX {
@@ -134,7 +136,7 @@ impl Transport {
             if !room.grow(bytes) {
                 return Err(NoAnswer::NoRoom);
             }
-            body.extend_from_slice(&chunk);
+            body.append(&chunk);
         }
         Ok(Some(body))
     }

@@ -1,0 +1,118 @@
+//! Memory that is used again: to get a large piece of it fresh from the system, page by page, costs more than
+//! to fill it. Where none is in use any more, all of it goes back.
+
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is kept for the next at most, in bytes.
+const KEPT_BYTES_MAX: usize = 4 << 20;
+
+/// Buffers that wait to be used again.
+#[derive(Debug, Clone, Default)]
+pub struct Spares {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    kept: Vec<Vec<u8>>,
+    /// Buffers in use.
+    lent: usize,
+}
+
+/// A buffer in use; kept for the next when dropped, while others are in use.
+#[derive(Debug)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    spares: Spares,
+}
+
+impl Spares {
+    /// An empty buffer.
+    #[must_use]
+    pub fn buffer(&self) -> Buffer {
+        let mut state = self.locked();
+        state.lent += 1;
+        Buffer { bytes: state.kept.pop().unwrap_or_default(), spares: self.clone() }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        let mut state = self.spares.locked();
+        state.lent -= 1;
+        if state.lent == 0 {
+            state.kept = Vec::new();
+            return;
+        }
+        let kept: usize = state.kept.iter().map(Vec::capacity).sum();
+        if kept + bytes.capacity() <= KEPT_BYTES_MAX {
+            state.kept.push(bytes);
+        }
+    }
+}
+
+impl Buffer {
+    /// Makes a place for so many bytes more.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
+    }
+
+    /// Puts bytes behind those that are there.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(spares: &Spares, bytes: usize) -> Buffer {
+        let mut buffer = spares.buffer();
+        buffer.append(&vec![7; bytes]);
+        buffer
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_and_is_empty_then() {
+        let spares = Spares::default();
+        let (one, _other) = (filled(&spares, 1 << 20), spares.buffer());
+        let place = one.as_ptr();
+        drop(one);
+        let again = spares.buffer();
+        assert_eq!((again.as_ptr(), again.len()), (place, 0));
+    }
+
+    #[test]
+    fn nothing_is_kept_once_none_is_in_use() {
+        let spares = Spares::default();
+        let (one, other) = (filled(&spares, 1 << 20), filled(&spares, 1 << 20));
+        drop((one, other));
+        assert_eq!(spares.buffer().bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_is_said() {
+        let spares = Spares::default();
+        let _in_use = spares.buffer();
+        let buffers: Vec<Buffer> = (0..8).map(|_| filled(&spares, 1 << 20)).collect();
+        drop(buffers);
+        let kept: Vec<Buffer> = (0..8).map(|_| spares.buffer()).collect();
+        assert_eq!(kept.iter().filter(|buffer| buffer.bytes.capacity() > 0).count(), 4);
+    }
+}
