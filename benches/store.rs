@@ -16,7 +16,7 @@ use clearpoint_sync::name::ConnectionName;
 use clearpoint_sync::plan::Verdicts;
 use clearpoint_sync::run::{Counts, KindOutcome, KindRun, Mode, Outcome};
 use clearpoint_sync::simulator::{Size, Switches, World};
-use clearpoint_sync::snapshot::{Entry, Extent, Snapshot};
+use clearpoint_sync::snapshot::{Entry, Extent, PageImprints, Snapshot};
 use clearpoint_sync::spool::{Budget, Spool};
 use clearpoint_sync::store::postgres::{Host, Settings};
 use clearpoint_sync::store::{KindCommit, Place, Store};
@@ -86,6 +86,7 @@ impl Pull {
             now: *now,
             snapshot,
             spool,
+            imprints: &PageImprints::default(),
             plan: &plan,
             verdicts: &Verdicts::default(),
             held: None,

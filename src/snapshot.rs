@@ -1,5 +1,7 @@
 //! A snapshot: all elements of one kind as listed by one pull, small entries that point into a spool.
 
+use std::fmt;
+
 use crate::element::{ElementId, Fingerprint};
 
 /// Where a document's text stands in the spool of its pull.
@@ -20,8 +22,22 @@ impl Span {
 
 /// What the store holds of a kind, so that a pull puts aside only what says something else: 24 bytes an
 /// element.
-#[derive(Debug)]
-pub struct Known(Vec<(ElementId, Fingerprint)>);
+pub struct Known {
+    present: Vec<(ElementId, Fingerprint)>,
+    imprints: Option<ReadImprints>,
+}
+
+/// Reads what was kept of the pages from one on, of some of them, by their numbers.
+type ReadImprints = Box<dyn Fn(u32) -> Vec<(u32, Vec<u8>)> + Send + Sync>;
+
+/// What is to be kept of the pages of a list, so that their rows are recognised the next time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PageImprints {
+    /// How many pages there were.
+    pub pages: u32,
+    /// The pages that looked otherwise before, and where it stands in the spool what they look like now.
+    pub changed: Vec<(u32, Span)>,
+}
 
 impl Known {
     /// The present elements and their fingerprints, in ascending id order. Others are not among them: what
@@ -29,13 +45,34 @@ impl Known {
     #[must_use]
     pub fn new(present: Vec<(ElementId, Fingerprint)>) -> Self {
         debug_assert!(present.is_sorted(), "elements are found by their order");
-        Self(present)
+        Self { present, imprints: None }
+    }
+
+    /// With what was kept of the pages of the list.
+    #[must_use]
+    pub fn with_imprints(self, read: impl Fn(u32) -> Vec<(u32, Vec<u8>)> + Send + Sync + 'static) -> Self {
+        Self { imprints: Some(Box::new(read)), ..self }
+    }
+
+    /// What was kept of the pages from one on: of some of them, by their numbers. `None`: nothing is kept of
+    /// pages.
+    #[must_use]
+    pub fn imprints(&self, page: u32) -> Option<Vec<(u32, Vec<u8>)>> {
+        let read = self.imprints.as_ref()?;
+        // Where nothing is stored, nothing can be recognised.
+        Some(if self.present.is_empty() { Vec::new() } else { read(page) })
     }
 
     /// Whether an element is stored with this fingerprint.
     #[must_use]
     pub fn holds(&self, id: ElementId, fingerprint: Fingerprint) -> bool {
-        self.0.binary_search(&(id, fingerprint)).is_ok()
+        self.present.binary_search(&(id, fingerprint)).is_ok()
+    }
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Known").field("present", &self.present).finish_non_exhaustive()
     }
 }
 

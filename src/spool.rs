@@ -111,7 +111,7 @@ impl Spool {
         }
     }
 
-    /// Adds a document, which is UTF-8 text.
+    /// Adds a document, which is UTF-8 text, or what else goes with the documents.
     ///
     /// # Errors
     /// The spool directory is full or gone: the pull fails, nothing is lost.
@@ -149,6 +149,17 @@ impl Spool {
     /// # Errors
     /// The spool file cannot be read: the run fails, nothing is lost.
     pub fn read(&self, span: Span) -> io::Result<Cow<'_, str>> {
+        match self.bytes(span)? {
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(foreign),
+            Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(foreign),
+        }
+    }
+
+    /// The bytes at `span`.
+    ///
+    /// # Errors
+    /// As [`Spool::read`].
+    pub fn bytes(&self, span: Span) -> io::Result<Cow<'_, [u8]>> {
         match &self.place {
             Place::Memory { bytes, .. } => slice(bytes, span.offset, span.length),
             Place::Disk { written, tail, .. } if span.offset >= *written => {
@@ -157,7 +168,7 @@ impl Spool {
             Place::Disk { file, .. } => {
                 let mut bytes = vec![0; usize::try_from(span.length).map_err(foreign)?];
                 file.read_exact_at(&mut bytes, span.offset)?;
-                String::from_utf8(bytes).map(Cow::Owned).map_err(foreign)
+                Ok(Cow::Owned(bytes))
             }
         }
     }
@@ -199,14 +210,14 @@ fn flush(file: &File, written: &mut u64, tail: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-fn slice(bytes: &[u8], offset: u64, length: u32) -> io::Result<Cow<'_, str>> {
+fn slice(bytes: &[u8], offset: u64, length: u32) -> io::Result<Cow<'_, [u8]>> {
     let start = usize::try_from(offset).map_err(foreign)?;
     let length = usize::try_from(length).map_err(foreign)?;
-    let document = start
+    let piece = start
         .checked_add(length)
         .and_then(|end| bytes.get(start..end))
         .ok_or_else(|| foreign("past the end"))?;
-    std::str::from_utf8(document).map(Cow::Borrowed).map_err(foreign)
+    Ok(Cow::Borrowed(piece))
 }
 
 /// A span that this spool did not give out.

@@ -8,7 +8,7 @@ use super::values;
 use crate::kind::{Kind, KindName, Paging, catalogue};
 
 /// The store's own tables and views, of which a kind's view may take no name.
-const TAKEN: [&str; 29] = [
+const TAKEN: [&str; 30] = [
     "migrations",
     "connections",
     "key_states",
@@ -27,6 +27,7 @@ const TAKEN: [&str; 29] = [
     "runs",
     "run_kinds",
     "run_reads",
+    "imprints",
     "sequences",
     "made_views",
     "rejected",

@@ -118,6 +118,7 @@ impl<S: Source> Pass<'_, S> {
             now: commit_at,
             snapshot: &pulled.snapshot,
             spool: &pulled.spool,
+            imprints: &pulled.imprints,
             plan,
             verdicts,
             held: held.as_ref(),

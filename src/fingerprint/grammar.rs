@@ -61,6 +61,17 @@ impl<'a> Reader<'a> {
         self.text
     }
 
+    /// What is to come.
+    #[must_use]
+    pub fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// Passes over bytes that are known to be a value.
+    pub fn pass(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
     /// Goes back to a byte where it stood.
     pub(super) fn back(&mut self, start: usize) {
         self.at = start;

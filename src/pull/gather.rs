@@ -14,7 +14,7 @@ use crate::kind::Kind;
 use crate::pull::firsts::{Firsts, Listed};
 use crate::pull::query::{Rows, Use};
 use crate::pull::stamps::{Newest, Stamps};
-use crate::snapshot::{Entry, Known, Rejected, Span};
+use crate::snapshot::{Entry, Known, PageImprints, Rejected, Span};
 use crate::spool::{Budget, Spool};
 use crate::stamp::StampFormat;
 use crate::tolerate::{self, List, Row};
@@ -41,6 +41,7 @@ pub(super) struct Gather<'a> {
     /// All other rows: of what is placed in several scorecards, or was listed twice.
     rivals: Vec<Rival>,
     stamps: Stamps,
+    imprints: PageImprints,
     rejected: BTreeSet<Rejected>,
     digests_rejected: HashSet<Fingerprint>,
 }
@@ -54,6 +55,8 @@ pub(super) struct Gathered {
     pub(super) placements: Vec<(ElementId, i64)>,
     /// The documents.
     pub(super) spool: Spool,
+    /// What the pages looked like, where what is known was not put aside.
+    pub(super) imprints: PageImprints,
     /// At most 100, sorted and distinct.
     pub(super) rejected: Vec<Rejected>,
     /// Distinct rows: elements, and rows that were rejected.
@@ -90,6 +93,7 @@ impl<'a> Gather<'a> {
             placements: Vec::new(),
             rivals: Vec::new(),
             stamps: Stamps::new(server_now),
+            imprints: PageImprints::default(),
             rejected: BTreeSet::new(),
             digests_rejected: HashSet::new(),
         }
@@ -139,6 +143,18 @@ impl<'a> Gather<'a> {
                 Ok(row) => self.take_row(page, &row, fresh.remove(&row.id))?,
                 Err(rejected) => self.reject(rejected),
             }
+        }
+        Ok(())
+    }
+
+    /// Keeps what a page looked like, where it looked otherwise before.
+    ///
+    /// # Errors
+    /// The spool cannot be written.
+    pub(super) fn keep_imprints(&mut self, page: u32, imprints: Option<Vec<u8>>) -> io::Result<()> {
+        self.imprints.pages = self.imprints.pages.max(page);
+        if let Some(bytes) = imprints {
+            self.imprints.changed.push((page, self.spool.append(&bytes)?));
         }
         Ok(())
     }
@@ -196,6 +212,7 @@ impl<'a> Gather<'a> {
             entries,
             placements: self.placements,
             spool: self.spool,
+            imprints: self.imprints,
             rejected: self.rejected.into_iter().collect(),
             has_duplicates,
             rows_differ,

@@ -18,7 +18,7 @@ use crate::pull::tries::Tries;
 use crate::pull::{Ask, PullError, Pulled, pages};
 use crate::snapshot::{Extent, Rejected};
 use crate::stamp::StampFormat;
-use crate::tolerate::{List, Row};
+use crate::tolerate::{Imprints, List, Row};
 use crate::trust;
 
 /// Contradictions in a row that end the trust in a filter.
@@ -152,7 +152,7 @@ impl Changes<'_> {
         let cleaned = page::text(answer);
         let kind = self.ask.kind;
         let is_first = query.page == 1;
-        Ok(match self.shape.judge(answer, &cleaned.text, None) {
+        Ok(match self.shape.judge(answer, &cleaned.text, None, &mut Imprints::none()) {
             Page::List(list) if list.rows.is_empty() => Step::Last,
             Page::List(list) => {
                 self.replaced += cleaned.replaced;

@@ -33,7 +33,7 @@ use crate::element::ElementId;
 use crate::kind::Kind;
 use crate::memory::KindMemory;
 use crate::run::Mode;
-use crate::snapshot::{Known, Rejected, Snapshot};
+use crate::snapshot::{Known, PageImprints, Rejected, Snapshot};
 use crate::spool::Spool;
 
 /// What is asked of one kind.
@@ -59,6 +59,8 @@ pub struct Pulled {
     pub snapshot: Snapshot,
     /// Their documents, but for those that were asked for as known.
     pub spool: Spool,
+    /// What the pages looked like, for the next time; it stands in the spool too.
+    pub imprints: PageImprints,
     /// Rows that could not be stored, at most 100, sorted and distinct.
     pub rejected: Vec<Rejected>,
     /// The list answered 204, an empty body or `null` where it once had rows: an *empty claim*.

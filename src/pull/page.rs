@@ -7,7 +7,7 @@ use crate::kind::Kind;
 use crate::pull::gather::{have_ids, settle_id_field};
 use crate::pull::transport::Answer;
 use crate::snapshot::Rejected;
-use crate::tolerate::{self, Body, Cleaned, List, Row};
+use crate::tolerate::{self, Body, Cleaned, Imprints, List, Row};
 
 /// An answer, judged. `R` is a row.
 #[derive(Debug)]
@@ -47,18 +47,19 @@ pub(super) struct Shape<'k> {
 
 impl Shape<'_> {
     /// Judges an answer, whose body is `text`, and reads its rows. `remembered` is the id field of the pull
-    /// before.
+    /// before; rows that `imprints` recognise are not read again.
     #[must_use]
     pub(super) fn judge<'t>(
         &mut self,
         answer: &Answer,
         text: &'t str,
         remembered: Option<&str>,
+        imprints: &mut Imprints<'t>,
     ) -> Page<Result<Row<'t>, Rejected>> {
         if self.id_field.is_none() {
             // Mostly it is the remembered one, and the rows are read already.
             if let Some(id_field) = remembered
-                && let Page::List(list) = self.read(answer, text, id_field)
+                && let Page::List(list) = self.read(answer, text, id_field, imprints)
                 && have_ids(&list.rows)
             {
                 self.settle(id_field.to_owned(), &list.list_at);
@@ -75,7 +76,7 @@ impl Shape<'_> {
             }
         }
         // Where nothing is settled there are no rows to read.
-        self.read(answer, text, self.id_field.as_deref().unwrap_or_default())
+        self.read(answer, text, self.id_field.as_deref().unwrap_or_default(), imprints)
     }
 
     fn settle(&mut self, id_field: String, list_at: &[String]) {
@@ -83,9 +84,17 @@ impl Shape<'_> {
         self.list_at = Some(list_at.to_vec());
     }
 
-    fn read<'t>(&self, answer: &Answer, text: &'t str, id_field: &str) -> Page<Result<Row<'t>, Rejected>> {
+    fn read<'t>(
+        &self,
+        answer: &Answer,
+        text: &'t str,
+        id_field: &str,
+        imprints: &mut Imprints<'t>,
+    ) -> Page<Result<Row<'t>, Rejected>> {
         let list_at = self.list_at.as_deref();
-        judge_by(answer, text, list_at, || tolerate::body_of_rows(text, self.kind, list_at, id_field))
+        judge_by(answer, text, list_at, || {
+            tolerate::body_of_sent_rows(text, self.kind, list_at, id_field, imprints)
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! A full pull: drives a [`Listing`] over the network, page after page, several at once where paging
 //! is understood, until its end is proved or it breaks off. One that broke off makes no snapshot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -17,7 +18,7 @@ use crate::pull::tries::Tries;
 use crate::pull::window::Window;
 use crate::pull::{Ask, PullError, Pulled};
 use crate::snapshot::{Extent, Rejected, Snapshot};
-use crate::tolerate::{List, Row};
+use crate::tolerate::{Imprints, List, Row};
 
 /// Pulls a kind in full: with fewer rows a page where the server asks for that, and with every document
 /// where the newest must be found.
@@ -82,6 +83,8 @@ struct Walk<'a> {
     gather: Option<Gather<'a>>,
     too_large: Vec<Rejected>,
     shape: Shape<'a>,
+    /// What was kept of the next pages.
+    kept: BTreeMap<u32, Vec<u8>>,
     server_now: Option<DateTime<Utc>>,
     fed: u32,
     replaced: u64,
@@ -98,6 +101,7 @@ impl<'a> Walk<'a> {
             gather: None,
             too_large: Vec::new(),
             shape: Shape { kind: ask.kind, list_at: ask.memory.list_at.clone(), id_field: None },
+            kept: BTreeMap::new(),
             server_now: None,
             fed: 0,
             replaced: 0,
@@ -140,10 +144,13 @@ impl<'a> Walk<'a> {
         self.server_now.get_or_insert(date);
         let cleaned = page::text(answer);
         let is_first = self.fed == 0;
+        let kept = self.kept(query.page);
+        let known = self.ask.known.zip(kept.as_deref());
+        let mut imprints = known.map_or_else(Imprints::none, |(known, kept)| Imprints::of_page(known, kept));
         let remembered = self.ask.memory.id_field.as_deref();
-        let came = match self.shape.judge(answer, &cleaned.text, remembered) {
+        let came = match self.shape.judge(answer, &cleaned.text, remembered, &mut imprints) {
             Page::List(list) if !list.rows.is_empty() => {
-                return self.take(query, list, cleaned.replaced);
+                return self.take(query, list, cleaned.replaced, imprints.news());
             }
             Page::List(list) => Came::Nothing("an empty list".into(), list.total),
             Page::Broken(what) => return Ok(Step::Odd(Odd::Shape(what))),
@@ -177,11 +184,20 @@ impl<'a> Walk<'a> {
         Ok(Step::Fed)
     }
 
+    /// What was kept of a page, if anything is; that of the next ones comes along.
+    fn kept(&mut self, page: u32) -> Option<Vec<u8>> {
+        if !self.kept.contains_key(&page) {
+            self.kept = self.ask.known?.imprints(page)?.into_iter().collect();
+        }
+        Some(self.kept.remove(&page).unwrap_or_default())
+    }
+
     fn take(
         &mut self,
         query: Query,
         list: List<Result<Row<'_>, Rejected>>,
         replaced: u64,
+        imprints: Option<Vec<u8>>,
     ) -> Result<Step, Stop> {
         let server_now = self.server_now.unwrap_or_else(|| self.client.clock.now());
         let none = || gather(self.client, server_now).knowing(self.ask.known);
@@ -189,6 +205,7 @@ impl<'a> Walk<'a> {
         let rows = gather.look(list);
         let usage = self.listing.feed(Came::Rows(rows.facts));
         gather.take(query.page, rows, usage).map_err(PullError::from)?;
+        gather.keep_imprints(query.page, imprints).map_err(PullError::from)?;
         self.fed += 1;
         self.replaced += replaced;
         Ok(Step::Fed)
@@ -299,10 +316,11 @@ pub(super) fn gather<'a>(client: &Client, server_now: DateTime<Utc>) -> Gather<'
 
 /// A pull's result, without anything unusual.
 pub(super) fn pulled(gathered: Gathered, extent: Extent, requests: u64, memory: KindMemory) -> Pulled {
-    let Gathered { entries, placements, spool, rejected, .. } = gathered;
+    let Gathered { entries, placements, spool, imprints, rejected, .. } = gathered;
     Pulled {
         snapshot: Snapshot { entries, placements, extent },
         spool,
+        imprints,
         rejected,
         is_empty_claim: false,
         has_shifted: false,

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::changes::Writer;
 use super::documents::Writing;
 use super::elements::full_pulls_since;
+use super::imprints::keep_imprints;
 use super::placements::keep_placements;
 use super::sql::{Cell, Columns, Fault, Sql, ToCell as _};
 use super::{KindCommit, Store, StoreError, memory, runs, volatile};
@@ -60,6 +61,7 @@ fn apply(sql: &Sql<'_>, commit: &KindCommit<'_>) -> Result<Committed, Fault> {
     let Writing { unstamped, changed, .. } = writing;
     counts.removed = take_out_of_sight(sql, commit, &writer)?;
     keep_placements(sql, commit)?;
+    keep_imprints(sql, commit)?;
     memory::keep_missing(sql, commit)?;
     memory::keep_held(sql, connection, &kind.name, *held)?;
     let rejected_new = memory::keep_rejected(sql, commit)?;

@@ -41,12 +41,13 @@ impl Store {
         })
     }
 
-    /// The elements of a kind that people see, and their fingerprints. Streams them as [`Store::plan`] does.
+    /// The elements of a kind that people see, and their fingerprints, with what the pages of its list looked like.
+    /// Streams them as [`Store::plan`] does.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn known(&self, connection: &ConnectionName, kind: &KindName) -> Result<Known, StoreError> {
-        self.read(format_args!("read which {kind} of {connection} are stored"), |sql| {
+        let known = self.read(format_args!("read which {kind} of {connection} are stored"), |sql| {
             let mut present = Vec::new();
             sql.stream(
                 "SELECT id, fingerprint FROM elements
@@ -58,7 +59,9 @@ impl Store {
                 },
             )?;
             Ok(Known::new(present))
-        })
+        })?;
+        let (store, connection, kind) = (self.clone(), connection.clone(), kind.clone());
+        Ok(known.with_imprints(move |page| store.imprints(&connection, &kind, page)))
     }
 
     /// The scorecards that each of `ids` was last placed in; one without any is left out.

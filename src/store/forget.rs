@@ -131,8 +131,9 @@ const fn table(name: &'static str, key: &'static str, of: Of, id: Option<&'stati
 
 /// Every table that tells of connections, in the order it is emptied. Messages go before the warnings they
 /// tell of.
-const TABLES: [Table; 19] = [
+const TABLES: [Table; 20] = [
     table("cursors", "connection, kind", Of::Kind, None),
+    table("imprints", "kind, connection, page", Of::KindFirst, None),
     table("elements", "kind, connection, id", Of::KindFirst, Some("id")),
     table("measure_values", "connection, measure_id, series, period", Of::Measures, Some("measure_id")),
     table("measure_documents", "connection, measure_id", Of::Measures, Some("measure_id")),
@@ -227,6 +228,8 @@ impl<'a> Rows<'a> {
             }
             Scope::Connection => Some(String::new()),
             Scope::Kind(kind) => of_kind(kind),
+            // They tell of all elements of a page, and the next pull makes them anew.
+            Scope::Element(kind, _) if table.name == "imprints" => of_kind(kind),
             Scope::Element(kind, id) => Some(format!("{} AND {} = {id}", of_kind(kind)?, table.id?)),
         }
     }

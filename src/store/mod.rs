@@ -19,6 +19,7 @@ mod fields;
 mod forget;
 mod freshness;
 mod history;
+mod imprints;
 mod key_states;
 mod lock;
 mod mapped_user;
@@ -57,7 +58,7 @@ use crate::memory::KindMemory;
 use crate::name::ConnectionName;
 use crate::plan::{Held, Plan, Verdicts};
 use crate::run::{KindRun, RunId};
-use crate::snapshot::{Rejected, Snapshot};
+use crate::snapshot::{PageImprints, Rejected, Snapshot};
 use crate::spool::Spool;
 use sql::{Fault, Sql};
 
@@ -120,6 +121,8 @@ pub struct KindCommit<'a> {
     pub snapshot: &'a Snapshot,
     /// The listed documents.
     pub spool: &'a Spool,
+    /// What the pages of the list looked like.
+    pub imprints: &'a PageImprints,
     /// Which of them to write.
     pub plan: &'a Plan,
     /// What becomes of the missing ones. Removals that a limit holds are not in here but in `held`.

@@ -360,4 +360,14 @@ CREATE INDEX elements_plan ON elements (kind, connection, id, state, fingerprint
 -- of that kind, in their order, and not of the fields of all kinds.
 CREATE INDEX fields_kind ON fields (kind, field, part, first_seen_at);
 CREATE INDEX fields_unnamed ON fields (kind) WHERE column_name IS NULL;
+
+-- What the rows of a kind's pages looked like: by this a pull knows those again that come as they were. No more
+-- than a help, which may be missing.
+CREATE TABLE imprints (
+    connection TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    page       INTEGER NOT NULL,
+    bytes      BLOB NOT NULL,
+    PRIMARY KEY (kind, connection, page)
+);
 ";

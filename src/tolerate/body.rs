@@ -6,6 +6,7 @@ use serde::de::IgnoredAny;
 
 use super::document::NAMES;
 use super::envelope::{Object, Parts, Value};
+use super::imprint::Imprints;
 use super::row::{Row, next_row, read_id};
 use crate::fingerprint::{Fault, Reader};
 use crate::kind::Kind;
@@ -72,7 +73,20 @@ pub fn body_of_rows<'a>(
     list_at: Option<&[String]>,
     id_field: &str,
 ) -> Body<Result<Row<'a>, Rejected>> {
-    body_of(text, &kind.list_name, list_at, |reader| next_row(reader, kind, id_field))
+    body_of_sent_rows(text, kind, list_at, id_field, &mut Imprints::none())
+}
+
+/// The same; rows that `imprints` recognise are not read again.
+#[must_use]
+pub fn body_of_sent_rows<'a>(
+    text: &'a str,
+    kind: &Kind,
+    list_at: Option<&[String]>,
+    id_field: &str,
+    imprints: &mut Imprints<'a>,
+) -> Body<Result<Row<'a>, Rejected>> {
+    imprints.begin(kind, id_field);
+    body_of(text, &kind.list_name, list_at, |reader| next_row(reader, kind, id_field, imprints))
 }
 
 fn body_of<'a, R>(

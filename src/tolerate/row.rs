@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::envelope::Object;
+use super::imprint::Imprints;
 use super::rewrite::{is_signed_link, rewrite};
 use super::{DEPTH_MAX, DOCUMENT_BYTES_MAX};
 use crate::element::{ElementId, Fingerprint};
@@ -33,14 +34,14 @@ pub struct Row<'a> {
 /// [`Rejected`] for a row that cannot be stored; the rest of its kind can.
 pub fn row<'a>(text: &'a str, kind: &Kind, id_field: &str) -> Result<Row<'a>, Rejected> {
     let mut reader = Reader::new(text);
-    let row = next_row(&mut reader, kind, id_field);
+    let row = next_row(&mut reader, kind, id_field, &mut Imprints::none());
     match row.and_then(|row| reader.end().map(|()| row)) {
         Ok(row) => row,
         Err(fault) => Err(faulty(text, fault)),
     }
 }
 
-/// Reads the row before which a reader stands, and leaves it behind.
+/// Reads the row before which a reader stands, unless it is recognised, and leaves it behind.
 ///
 /// # Errors
 /// It is not JSON. Within: [`Rejected`], as [`row`] has it.
@@ -48,9 +49,14 @@ pub(super) fn next_row<'a>(
     reader: &mut Reader<'a>,
     kind: &Kind,
     id_field: &str,
+    imprints: &mut Imprints<'a>,
 ) -> Result<Result<Row<'a>, Rejected>, Fault> {
     if reader.peek()? != b'{' {
         return Ok(Err(rejected(reader.value()?, "not an object".to_owned())));
+    }
+    if let Some(row) = imprints.recognise(reader.rest()) {
+        reader.pass(row.document.len());
+        return Ok(Ok(row));
     }
     let start = reader.at();
     let mut facts = Facts::new(id_field);
@@ -58,7 +64,9 @@ pub(super) fn next_row<'a>(
     if let Err(Fault::Malformed) = seen {
         return Err(Fault::Malformed);
     }
-    Ok(made_fit(reader.since(start), kind, seen, facts))
+    let row = made_fit(reader.since(start), kind, seen, facts);
+    row.iter().for_each(|row| imprints.note(row));
+    Ok(row)
 }
 
 fn made_fit<'a>(

@@ -96,3 +96,64 @@ async fn of_a_known_row_and_one_edited_while_paging_the_later_wins() {
     assert!(second.spool.read(entry.span).unwrap().contains("edited while paging"));
     bench.check_complete("measures", &second);
 }
+
+/// What a pull leaves behind for the next.
+struct Left {
+    pulled: Pulled,
+    pages: BTreeMap<u32, Vec<u8>>,
+}
+
+impl Bench {
+    /// A full pull of the measures by a caller that has stored and kept what those `before` left.
+    async fn seeing(&self, before: Option<&Left>) -> Left {
+        let stored = before.iter().flat_map(|left| &left.pulled.snapshot.entries);
+        let known = Known::new(stored.map(|entry| (entry.id, entry.fingerprint)).collect());
+        let mut pages = before.map(|left| left.pages.clone()).unwrap_or_default();
+        let kept = pages.clone();
+        let known = known.with_imprints(move |page| {
+            kept.range(page..).take(2).map(|(page, bytes)| (*page, bytes.clone())).collect()
+        });
+        let kind = kind_named("measures");
+        let memory = before.map(|left| left.pulled.memory.clone()).unwrap_or_default();
+        let ask = Ask { kind: &kind, mode: Mode::Full, memory: &memory, expected: &[], known: Some(&known) };
+        let pulled = self.client.pull(ask).await.unwrap();
+        let bytes = |span| pulled.spool.bytes(span).unwrap().into_owned();
+        pages.extend(pulled.imprints.changed.iter().map(|(page, span)| (*page, bytes(*span))));
+        pages.retain(|page, _| *page <= pulled.imprints.pages);
+        Left { pulled, pages }
+    }
+}
+
+#[tokio::test]
+async fn pages_that_come_as_they_were_are_not_kept_again() {
+    let bench = bench(Duplicates::SameRow).await;
+    let first = bench.seeing(None).await;
+    assert_eq!(first.pages.len(), first.pulled.imprints.pages as usize);
+    let mut second = bench.seeing(Some(&first)).await;
+    assert_eq!(second.pulled.imprints.changed, []);
+    assert_eq!(told(&second.pulled), told(&first.pulled));
+    assert_eq!(spooled(&mut second.pulled), 0);
+}
+
+#[tokio::test]
+async fn a_list_tells_the_same_whichever_of_its_rows_were_seen_before() {
+    let bench = bench(Duplicates::Never).await;
+    let mut left = bench.seeing(None).await;
+    type Change = fn(&mut World, i64);
+    let changes: [Change; 5] = [
+        |world, id| world.edit("measures", id, "name", "Renamed".into()),
+        |world, id| world.edit("measures", id, "scorecardId", 1.into()),
+        |world, _| _ = world.insert_in_front("measures"),
+        |world, id| world.delete("measures", id),
+        |world, _| _ = world.insert("measures"),
+    ];
+    for (change, at) in changes.into_iter().zip([30, 70, 0, 110, 0]) {
+        let id = bench.simulator.world().ids("measures")[at];
+        change(&mut bench.simulator.world(), id);
+        let next = bench.seeing(Some(&left)).await;
+        let whole = bench.full("measures", &left.pulled.memory).await.unwrap();
+        assert_eq!(told(&next.pulled), told(&whole));
+        assert_eq!(next.pulled.memory, whole.memory);
+        left = next;
+    }
+}

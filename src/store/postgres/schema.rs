@@ -4,7 +4,7 @@
 //! Plain SQL only, so that a database that merely speaks PostgreSQL's protocol can hold the store too.
 
 /// What leads from each version to the next.
-pub(super) const STEPS: [&str; 1] = [FIRST];
+pub(super) const STEPS: [&str; 2] = [FIRST, SECOND];
 
 /// The version this program reads and writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
@@ -326,5 +326,17 @@ CREATE TABLE leases (
     holder     text,
     process    text NOT NULL,
     expires_at timestamptz NOT NULL
+);
+";
+
+const SECOND: &str = "
+-- What the rows of a kind's pages looked like: by this a pull knows those again that come as they were. No more
+-- than a help, which may be missing.
+CREATE TABLE imprints (
+    connection text NOT NULL,
+    kind       text NOT NULL,
+    page       bigint NOT NULL,
+    bytes      bytea NOT NULL,
+    PRIMARY KEY (kind, connection, page)
 );
 ";

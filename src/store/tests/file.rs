@@ -71,6 +71,7 @@ async fn a_store_of_an_earlier_version_is_brought_to_this_one() {
     let path = bench.dir.path().join("store.db");
     let sql = || Connection::open(&path).unwrap();
     let before = "DROP INDEX elements_plan; DROP INDEX fields_kind; DROP INDEX fields_unnamed;
+        DROP TABLE imprints;
         PRAGMA user_version = 3; DELETE FROM migrations WHERE version = 4;
         CREATE INDEX elements_plan ON elements (kind, connection, id, state, fingerprint, changed_run);
         CREATE INDEX elements_last_edited ON elements (kind, connection, last_edited)";

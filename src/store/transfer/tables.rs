@@ -71,7 +71,7 @@ impl Table {
 pub(super) const NUMBERED: [&str; 3] = ["runs", "warnings", "deliveries"];
 
 /// Every table that is copied; one that refers to another stands after it.
-pub(super) const TABLES: [Table; 22] = [
+pub(super) const TABLES: [Table; 23] = [
     Table::new(
         "connections",
         "name",
@@ -126,6 +126,11 @@ pub(super) const TABLES: [Table; 22] = [
             (Integer, "full_runs"),
             (Instant, "first_seen_at"),
         ],
+    ),
+    Table::new(
+        "imprints",
+        "kind connection page",
+        &[(Text, "connection kind"), (Integer, "page"), (Bytes, "bytes")],
     ),
     Table::new("cursors", "connection kind", &[(Text, "connection kind"), (Json, "memory")]),
     Table::new(

@@ -3,7 +3,10 @@
 use super::*;
 
 /// A body told in full: its rows as the store would have them.
-fn told<'a, R: std::fmt::Debug>(body: Body<R>, read: impl Fn(R) -> Result<Row<'a>, Rejected>) -> String {
+pub(super) fn told<'a, R: std::fmt::Debug>(
+    body: Body<R>,
+    read: impl Fn(R) -> Result<Row<'a>, Rejected>,
+) -> String {
     match body {
         Body::List(List { rows, list_at, total, page_count }) => {
             let rows: Vec<_> = rows.into_iter().map(read).collect();
@@ -25,7 +28,7 @@ fn nested(depth: usize) -> String {
 }
 
 /// Rows of all sorts.
-fn rows() -> impl Strategy<Value = String> {
+pub(super) fn rows() -> impl Strategy<Value = String> {
     let odd = [
         r#"{"objectId":1,"scorecardId":"7","lastEdited":"2026-03-01","name":"\u00e9"}"#,
         r#"{ "objectId" : "2" , "lastEdited" : 17 , "state" : {"a":1,"b":[]} }"#,

@@ -3,6 +3,7 @@
 mod bodies;
 mod documents;
 mod id_fields;
+mod imprints;
 mod lists;
 mod rows;
 mod singles;

@@ -23,6 +23,7 @@ async fn bench() -> Bench {
             pull.held = Some(held(&[2, 3]));
             let digest = fingerprint::of_bytes(of.as_bytes());
             pull.rejected = vec![Rejected { reason: "no id".into(), keys: vec!["a".into()], digest }];
+            pull.show(1, name);
             bench.sync(&pull).await;
             bench.store.record_finding(&bench.connection, &bench.kind.name, "f", "v", noon()).await.unwrap();
         }

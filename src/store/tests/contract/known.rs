@@ -21,3 +21,38 @@ async fn only_present_elements_are_known_with_what_they_say() {
     let strangers = bench.store.known(&city(), &kind("measures").name).await.unwrap();
     assert!(!strangers.holds(ElementId(3), pull.snapshot.entries[1].fingerprint));
 }
+
+/// What is kept of the pages from one on.
+async fn kept(bench: &Bench, kind: &Kind, from: u32) -> Vec<(u32, String)> {
+    let known = bench.store.known(&city(), &kind.name).await.unwrap();
+    let text = |(page, bytes)| (page, String::from_utf8(bytes).unwrap());
+    known.imprints(from).unwrap().into_iter().map(text).collect()
+}
+
+/// Pages with a text each.
+fn pages(pages: impl IntoIterator<Item = (u32, &'static str)>) -> Vec<(u32, String)> {
+    pages.into_iter().map(|(page, text)| (page, text.to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_pages_looked_like_is_kept_while_the_list_has_them() {
+    let mut bench = Bench::new().await;
+    let kind = bench.kind.clone();
+    let row = r#"{"objectId":1,"name":"a"}"#;
+    let mut pull = bench.pull(&[row]);
+    (1..=70).for_each(|page| pull.show(page, "first"));
+    bench.sync(&pull).await;
+    assert_eq!(kept(&bench, &kind, 1).await, pages((1..=32).map(|page| (page, "first"))));
+    assert_eq!(kept(&bench, &kind, 69).await, pages([(69, "first"), (70, "first")]));
+    assert_eq!(kept(&bench, &super::kind("measures"), 1).await, []);
+
+    let mut pull = bench.pull(&[row]);
+    pull.imprints.pages = 3;
+    pull.show(2, "second");
+    pull.snapshot.extent = Extent::Incomplete("cut off".into());
+    bench.sync(&pull).await;
+    assert_eq!(kept(&bench, &kind, 70).await, pages([(70, "first")]), "no list, no end of it");
+    pull.snapshot.extent = Extent::Complete;
+    bench.sync(&pull).await;
+    assert_eq!(kept(&bench, &kind, 1).await, pages([(1, "first"), (2, "second"), (3, "first")]));
+}

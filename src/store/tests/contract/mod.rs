@@ -24,7 +24,7 @@ use crate::memory::KindMemory;
 use crate::name::ConnectionName;
 use crate::plan::{Held, Missing, Plan, Removal, Verdicts};
 use crate::run::{Counts, KindOutcome, KindRun, Mode, Outcome, RunId};
-use crate::snapshot::{Entry, Extent, Rejected, Snapshot};
+use crate::snapshot::{Entry, Extent, PageImprints, Rejected, Snapshot};
 use crate::spool::{Budget, Spool};
 use crate::store::postgres::tests::a_real_postgres::settings;
 use crate::store::postgres::tests::server::{Database, Postgres};
@@ -59,10 +59,19 @@ pub(super) struct Bench {
 pub(super) struct Pull {
     snapshot: Snapshot,
     spool: Spool,
+    imprints: PageImprints,
     verdicts: Verdicts,
     held: Option<Held>,
     memory: KindMemory,
     rejected: Vec<Rejected>,
+}
+
+impl Pull {
+    /// Has a page look like this.
+    pub(super) fn show(&mut self, page: u32, bytes: &str) {
+        self.imprints.pages = self.imprints.pages.max(page);
+        self.imprints.changed.push((page, self.spool.append(bytes.as_bytes()).unwrap()));
+    }
 }
 
 impl Bench {
@@ -106,6 +115,7 @@ impl Bench {
         Pull {
             snapshot: Snapshot { entries, placements, extent: Extent::Complete },
             spool,
+            imprints: PageImprints::default(),
             verdicts: Verdicts::default(),
             held: None,
             memory: KindMemory { ever_complete: true, ..KindMemory::default() },
@@ -141,6 +151,7 @@ impl Bench {
             now: self.now,
             snapshot: &pull.snapshot,
             spool: &pull.spool,
+            imprints: &pull.imprints,
             plan: &plan,
             verdicts: &pull.verdicts,
             held: pull.held.as_ref(),
