@@ -48,7 +48,6 @@ pub mod values;
 // Floor 2: settings and scratch.
 pub mod config;
 pub mod https;
-pub mod spare;
 pub mod spool;
 pub mod task;
 

@@ -11,7 +11,10 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::snapshot::Span;
-use crate::spare::Spares;
+
+mod spare;
+
+pub use spare::{Buffer, InUse, Spares};
 
 /// Least step by which a spool's memory grows.
 const STEP_BYTES: usize = 256 << 10;

@@ -99,7 +99,7 @@ fn error_code(answer: &Answer) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spare::Spares;
+    use crate::spool::Spares;
 
     fn answer(status: u16, location: Option<&str>, text: &str) -> Answer {
         let mut body = Spares::default().buffer();

@@ -115,6 +115,8 @@ impl<'a> Walk<'a> {
             let (client, request, tries) = (client.clone(), request(query), Arc::clone(tries));
             async move { client.ask_ahead(&request, &tries).await }
         };
+        // The memory of one page is that of the next.
+        let _in_use = client.budget.spares.in_use();
         let mut window = Window::new();
         while let Some(query) = self.listing.next() {
             let ahead = self.listing.ahead(client.concurrency.saturating_sub(1));

@@ -4,8 +4,7 @@
 //! Who waits for room must hold none: so a request that is sent ahead of its turn takes only what is
 //! free. And who waits for a server holds none either, unless memory is short.
 
-use crate::spare::Buffer;
-use crate::spool::{Budget, Reservation};
+use crate::spool::{Budget, Buffer, Reservation};
 
 /// The largest body that is read, in decompressed bytes.
 pub(super) const BODY_BYTES_MAX: usize = 16 << 20;

@@ -13,7 +13,7 @@ use crate::config::{Connection, Network};
 use crate::https::{self, ClientError, root_cause};
 use crate::key::KeyPair;
 use crate::pull::room::{BODY_BYTES_MAX, Room};
-use crate::spare::Buffer;
+use crate::spool::Buffer;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 

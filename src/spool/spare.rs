@@ -1,5 +1,5 @@
 //! Memory that is used again: to get a large piece of it fresh from the system, page by page, costs more than
-//! to fill it. Where none is in use any more, all of it goes back.
+//! to fill it. Once nobody uses any, all of it goes back.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,24 +16,35 @@ pub struct Spares {
 #[derive(Debug, Default)]
 struct State {
     kept: Vec<Vec<u8>>,
-    /// Buffers in use.
-    lent: usize,
+    users: usize,
 }
 
-/// A buffer in use; kept for the next when dropped, while others are in use.
+/// While it lives, spares are kept.
 #[derive(Debug)]
-pub struct Buffer {
-    bytes: Vec<u8>,
+pub struct InUse {
     spares: Spares,
 }
 
+/// A buffer in use; kept for the next when dropped.
+#[derive(Debug)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    in_use: InUse,
+}
+
 impl Spares {
+    /// Says that buffers will be used again and again.
+    #[must_use]
+    pub fn in_use(&self) -> InUse {
+        self.locked().users += 1;
+        InUse { spares: self.clone() }
+    }
+
     /// An empty buffer.
     #[must_use]
     pub fn buffer(&self) -> Buffer {
-        let mut state = self.locked();
-        state.lent += 1;
-        Buffer { bytes: state.kept.pop().unwrap_or_default(), spares: self.clone() }
+        let in_use = self.in_use();
+        Buffer { bytes: self.locked().kept.pop().unwrap_or_default(), in_use }
     }
 
     fn locked(&self) -> MutexGuard<'_, State> {
@@ -41,16 +52,21 @@ impl Spares {
     }
 }
 
+impl Drop for InUse {
+    fn drop(&mut self) {
+        let mut state = self.spares.locked();
+        state.users -= 1;
+        if state.users == 0 {
+            state.kept = Vec::new();
+        }
+    }
+}
+
 impl Drop for Buffer {
     fn drop(&mut self) {
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
-        let mut state = self.spares.locked();
-        state.lent -= 1;
-        if state.lent == 0 {
-            state.kept = Vec::new();
-            return;
-        }
+        let mut state = self.in_use.spares.locked();
         let kept: usize = state.kept.iter().map(Vec::capacity).sum();
         if kept + bytes.capacity() <= KEPT_BYTES_MAX {
             state.kept.push(bytes);
@@ -109,7 +125,7 @@ mod tests {
     #[test]
     fn no_more_is_kept_than_is_said() {
         let spares = Spares::default();
-        let _in_use = spares.buffer();
+        let _in_use = spares.in_use();
         let buffers: Vec<Buffer> = (0..8).map(|_| filled(&spares, 1 << 20)).collect();
         drop(buffers);
         let kept: Vec<Buffer> = (0..8).map(|_| spares.buffer()).collect();
