@@ -1,5 +1,9 @@
 //! Work that goes on by itself, on whichever thread is free.
 
+use std::iter;
+use std::sync::mpsc;
+use std::thread;
+
 use tokio::task::{JoinError, JoinHandle};
 use tracing::Instrument as _;
 
@@ -30,6 +34,34 @@ impl<T> Drop for Task<T> {
     fn drop(&mut self) {
         self.handle.abort();
     }
+}
+
+/// Makes something of each item and works with it, in order. Where there are several, the next is made by a thread
+/// of its own meanwhile; no more than one waits.
+///
+/// # Errors
+/// The first of `work`; what comes after is not worked with.
+pub fn made_ahead<I, T: Send, E>(
+    items: impl Iterator<Item = I> + Send,
+    mut make: impl FnMut(I) -> T + Send,
+    mut work: impl FnMut(T) -> Result<(), E>,
+) -> Result<(), E>
+where
+    I: Send,
+{
+    let mut items = items.peekable();
+    let Some(first) = items.next() else { return Ok(()) };
+    if items.peek().is_none() {
+        return work(make(first));
+    }
+    thread::scope(|scope| {
+        let (give, take) = mpsc::sync_channel(0);
+        scope.spawn(move || {
+            // Who does not take any more has met an error.
+            let _not_taken = iter::once(first).chain(items).map(make).try_for_each(|made| give.send(made));
+        });
+        take.into_iter().try_for_each(work)
+    })
 }
 
 #[cfg(test)]
@@ -70,5 +102,41 @@ mod tests {
     #[should_panic(expected = "out of order")]
     async fn its_panic_is_that_of_whoever_waits() {
         Task::begin(async { panic!("out of order") }).end().await;
+    }
+
+    #[test]
+    fn everything_is_made_and_worked_with_in_order() {
+        for count in 0..4 {
+            let mut done = Vec::new();
+            let work = |made: String| -> Result<(), ()> {
+                done.push(made);
+                Ok(())
+            };
+            made_ahead(0..count, |item| format!("{item}"), work).unwrap();
+            assert_eq!(done, (0..count).map(|item| item.to_string()).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn the_next_is_made_while_one_is_worked_with() {
+        let (tell, told) = mpsc::channel();
+        let make = move |item: u32| tell.send(item).unwrap();
+        let mut worked = 0;
+        // The second is waited for before the first is done with: without a thread that would never end.
+        made_ahead(0..2, make, |()| {
+            worked += 1;
+            (worked..2).try_for_each(|_| (0..2).try_for_each(|_| told.recv().map(drop)))
+        })
+        .unwrap();
+        assert_eq!(worked, 2);
+    }
+
+    #[test]
+    fn after_an_error_nothing_more_is_made_than_waits() {
+        let made = std::sync::atomic::AtomicU32::new(0);
+        let count = || made.load(std::sync::atomic::Ordering::Relaxed);
+        let make = |_| made.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(made_ahead(0..1000, make, |item| if item == 1 { Err(item) } else { Ok(()) }), Err(1));
+        assert!((2..=4).contains(&count()), "{}", count());
     }
 }

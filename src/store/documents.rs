@@ -1,17 +1,19 @@
 //! The documents that a commit writes: new ones are loaded, known ones compared, in pieces that fit into
-//! memory.
+//! memory. While one piece is written, the next is read.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::changes::Writer;
 use super::elements::{KEY, texts};
-use super::fields::Known;
+use super::fields::{Found, Known};
 use super::sql::{self, Cell, Fault, Sql, ToCell as _};
 use super::{KindCommit, memory};
+use crate::element::ElementId;
 use crate::plan::{Operation, Write};
 use crate::run::Counts;
 use crate::snapshot::{Entry, Snapshot};
+use crate::task;
 use crate::tolerate::{self, Columns, FieldChange};
 
 /// Documents written at once take no more memory than this, in bytes, unless one alone does.
@@ -45,13 +47,25 @@ pub(super) struct Writing<'a> {
     sql: &'a Sql<'a>,
     commit: &'a KindCommit<'a>,
     writer: &'a Writer<'a>,
-    known: Known<'a>,
     /// Whether the kind was ever pulled completely before: fields it shows only now are news.
     was_complete: bool,
     /// Elements that changed while their `lastEdited` did not.
     pub(super) unstamped: u64,
     /// In how many updated elements each field changed.
     pub(super) changed: HashMap<String, u64>,
+}
+
+/// Reads listed documents from the spool, and sees their fields.
+struct Reading<'a> {
+    commit: &'a KindCommit<'a>,
+    known: Known<'a>,
+}
+
+/// Documents that are written at once.
+struct Piece<'a> {
+    new: Vec<Listed<'a>>,
+    known: Vec<Listed<'a>>,
+    found: Found<'a>,
 }
 
 /// A listed document, on its way into its row.
@@ -71,7 +85,6 @@ impl<'a> Writing<'a> {
         Ok(Self {
             sql,
             commit,
-            known: Known::load(sql, writer.connection, writer.kind, writer.part, writer.now)?,
             was_complete: memory::stored(sql, writer.connection, &commit.kind.name)?.ever_complete,
             writer,
             unstamped: 0,
@@ -81,49 +94,36 @@ impl<'a> Writing<'a> {
 
     /// Writes the documents of the commit's plan and counts what that came to.
     pub(super) fn write_all(&mut self, counts: &mut Counts) -> Result<(), Fault> {
-        let KindCommit { plan, snapshot, .. } = self.commit;
-        Batches(&plan.writes, snapshot).try_for_each(|batch| self.write(batch, counts))
+        let (commit, writer) = (self.commit, self.writer);
+        let known = Known::load(self.sql, writer.connection, writer.kind, writer.part, writer.now)?;
+        let mut reading = Reading { commit, known };
+        let batches = Batches(&commit.plan.writes, commit.snapshot);
+        task::made_ahead(batches, |batch| reading.piece(batch), |piece| self.write(piece?, counts))
     }
 
-    fn write(&mut self, batch: &[Write], counts: &mut Counts) -> Result<(), Fault> {
-        let (new, known): (Vec<Write>, Vec<Write>) =
-            batch.iter().partition(|write| write.operation == Operation::Insert);
-        counts.inserted += new.len() as u64;
-        self.insert(&new)?;
-        self.update(&known, counts)?;
-        let was_complete = self.was_complete;
-        self.known.keep(self.sql, || Ok(was_complete))
+    fn write(&mut self, piece: Piece<'a>, counts: &mut Counts) -> Result<(), Fault> {
+        counts.inserted += piece.new.len() as u64;
+        self.insert(piece.new)?;
+        self.update(piece.known, counts)?;
+        piece.found.keep(self.sql, || Ok(self.was_complete))
     }
 
-    /// Reads a listed document, and sees its fields.
-    fn read(&mut self, write: Write) -> Result<Listed<'a>, Fault> {
-        let entry = self.commit.snapshot.entries[write.entry];
-        let doc = self.commit.spool.read(entry.span)?;
-        let members = tolerate::members(&doc);
-        self.known.see(&members);
-        let columns = Columns::of(&members);
-        Ok(Listed { write, entry, columns, doc })
-    }
-
-    fn insert(&mut self, new: &[Write]) -> Result<(), Fault> {
+    fn insert(&mut self, new: Vec<Listed<'a>>) -> Result<(), Fault> {
         let (sql, writer) = (self.sql, self.writer);
         if new.is_empty() {
             return Ok(());
         }
-        // One by one, so that the server takes one in while the next is read.
-        let mut rows = new.iter().map(|write| {
-            let listed = self.read(*write)?;
+        let ids: Vec<ElementId> = new.iter().map(|listed| listed.entry.id).collect();
+        let mut rows = new.into_iter().map(|listed| {
             let stamps = [writer.stamp(), writer.stamp(), Cell::Integer(writer.run.0)];
             Ok(listed.into_cells(writer).chain(["present".to_cell()]).chain(stamps).collect())
         });
         sql.load("elements", &INSERTED, &mut rows)?;
-        let id = |write: &Write| self.commit.snapshot.entries[write.entry].id;
-        new.iter().try_for_each(|write| writer.log(sql, id(write), Operation::Insert, None))
+        ids.into_iter().try_for_each(|id| writer.log(sql, id, Operation::Insert, None))
     }
 
-    fn update(&mut self, known: &[Write], counts: &mut Counts) -> Result<(), Fault> {
+    fn update(&mut self, known: Vec<Listed<'a>>, counts: &mut Counts) -> Result<(), Fault> {
         let (sql, commit, writer) = (self.sql, self.commit, self.writer);
-        let known = known.iter().map(|write| self.read(*write)).collect::<Result<Vec<_>, _>>()?;
         let before = texts(sql, writer, "doc", known.iter().map(|listed| listed.entry.id))?;
         let mut rows = Vec::with_capacity(known.len());
         for listed in known {
@@ -158,6 +158,26 @@ impl<'a> Writing<'a> {
         for change in fields {
             *self.changed.entry(change.field).or_default() += 1;
         }
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn piece(&mut self, batch: &[Write]) -> Result<Piece<'a>, Fault> {
+        let (mut new, mut known) = (Vec::new(), Vec::new());
+        for write in batch {
+            let listed = self.read(*write)?;
+            if write.operation == Operation::Insert { new.push(listed) } else { known.push(listed) }
+        }
+        Ok(Piece { new, known, found: self.known.found() })
+    }
+
+    fn read(&mut self, write: Write) -> Result<Listed<'a>, Fault> {
+        let entry = self.commit.snapshot.entries[write.entry];
+        let doc = self.commit.spool.read(entry.span)?;
+        let members = tolerate::members(&doc);
+        self.known.see(&members);
+        let columns = Columns::of(&members);
+        Ok(Listed { write, entry, columns, doc })
     }
 }
 

@@ -18,13 +18,26 @@ const NAME_BYTES_MAX: usize = 1000;
 /// The known fields of one kind of one connection, while it is written.
 #[derive(Debug)]
 pub(super) struct Known<'a> {
+    register: Register<'a>,
+    /// Whether a value other than null was seen yet, by field.
+    typed: HashMap<String, bool>,
+    seen: Vec<Seen>,
+}
+
+/// The part of the register that is written.
+#[derive(Debug, Clone, Copy)]
+struct Register<'a> {
     connection: &'a ConnectionName,
     kind: &'a str,
     part: &'static str,
     now: DateTime<Utc>,
-    /// Whether a value other than null was seen yet, by field.
-    typed: HashMap<String, bool>,
-    seen: Vec<Seen>,
+}
+
+/// Fields that were seen and are to be noted.
+#[derive(Debug)]
+pub(super) struct Found<'a> {
+    register: Register<'a>,
+    fields: Vec<Seen>,
 }
 
 /// A field that was not known, or not with a value other than null.
@@ -48,7 +61,7 @@ impl<'a> Known<'a> {
         let typed = statement
             .query_map((connection.as_str(), kind), |row| Ok((row.get(0)?, row.text(1)? != "null")))?;
         let typed = typed.into_iter().collect();
-        Ok(Self { connection, kind, part, now, typed, seen: Vec::new() })
+        Ok(Self { register: Register { connection, kind, part, now }, typed, seen: Vec::new() })
     }
 
     /// Notes the fields of a document that were not known. `is_news` is asked once there is one: whether
@@ -60,10 +73,10 @@ impl<'a> Known<'a> {
         is_news: impl Fn() -> Result<bool, Fault>,
     ) -> Result<(), Fault> {
         self.see(&tolerate::members(document));
-        self.keep(sql, is_news)
+        self.found().keep(sql, is_news)
     }
 
-    /// Sees the fields of a document, to be noted by [`Known::keep`].
+    /// Sees the fields of a document, for [`Known::found`].
     pub(super) fn see(&mut self, members: &[Member<'_>]) {
         for member in members {
             let json_type = member.json_type();
@@ -82,28 +95,24 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Notes the fields that were seen, as [`Known::note`].
-    pub(super) fn keep(
-        &mut self,
-        sql: &Sql<'_>,
-        is_news: impl Fn() -> Result<bool, Fault>,
-    ) -> Result<(), Fault> {
-        for Seen { field, json_type, is_new } in std::mem::take(&mut self.seen) {
-            let key = (self.connection.as_str(), self.kind, field.as_str());
+    /// Hands over the fields that were seen.
+    pub(super) fn found(&mut self) -> Found<'a> {
+        Found { register: self.register, fields: std::mem::take(&mut self.seen) }
+    }
+}
+
+impl Found<'_> {
+    /// Notes them, as [`Known::note`].
+    pub(super) fn keep(self, sql: &Sql<'_>, is_news: impl Fn() -> Result<bool, Fault>) -> Result<(), Fault> {
+        let Register { connection, kind, part, now } = self.register;
+        for Seen { field, json_type, is_new } in self.fields {
+            let key = (connection.as_str(), kind, field.as_str());
             if is_new {
                 sql.prepare_cached(
                     "INSERT INTO fields (connection, kind, field, json_type, part, first_seen_at, is_news)
                      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 )?
-                .execute((
-                    key.0,
-                    key.1,
-                    key.2,
-                    json_type,
-                    self.part,
-                    self.now,
-                    is_news()?,
-                ))?;
+                .execute((key.0, key.1, key.2, json_type, part, now, is_news()?))?;
             } else {
                 sql.prepare_cached(
                     "UPDATE fields SET json_type = ?4 WHERE connection = ?1 AND kind = ?2 AND field = ?3",
