@@ -46,11 +46,20 @@ struct Stored {
 
 fn compare(sql: &Sql<'_>, key: (&str, &str), snapshot: &Snapshot) -> Result<Stored, Fault> {
     let placements = &snapshot.placements;
+    let mut next = 0;
     let mut stored = Stored { is_stored: vec![false; placements.len()], left: Vec::new() };
     sql.stream("SELECT id, scorecard_id FROM placements WHERE kind = ?1 AND connection = ?2", key, |row| {
         let placement = (ElementId(row.get(0)?), row.get(1)?);
-        match placements.binary_search(&placement) {
-            Ok(at) => stored.is_stored[at] = true,
+        // Mostly both are the same, in the same order.
+        let found = match placements.get(next) {
+            Some(expected) if *expected == placement => Ok(next),
+            _ => placements.binary_search(&placement),
+        };
+        match found {
+            Ok(at) => {
+                stored.is_stored[at] = true;
+                next = at + 1;
+            }
             Err(_) if snapshot.contains(placement.0) => stored.left.push(placement),
             Err(_) => {}
         }

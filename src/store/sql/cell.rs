@@ -204,9 +204,12 @@ impl<const N: usize> ToCell for [u8; N] {
 
 impl<const N: usize> FromCell for [u8; N] {
     fn from_cell(cell: Cell<'_>) -> Result<Self, Fault> {
-        let bytes = Vec::from_cell(cell)?;
-        let found = bytes.len();
-        bytes.try_into().map_err(|_| unreadable(format!("{found} bytes are stored where {N} were written")))
+        match cell {
+            Cell::Bytes(bytes) => (&*bytes)
+                .try_into()
+                .map_err(|_| unreadable(format!("{} bytes are stored where {N} were written", bytes.len()))),
+            other => Err(unexpected(&other, "bytes")),
+        }
     }
 }
 
