@@ -18,6 +18,10 @@ use crate::snapshot::Known;
 /// Goes up when something else is read from the same bytes: earlier imprints are then of no use.
 const READING: u64 = 1;
 
+/// A page is kept anew once this part of its rows had to be read: to write it for each that changed would cost
+/// more than to read those few again.
+const READ_PART: usize = 20;
+
 /// A row as it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Imprint<'a> {
@@ -39,6 +43,8 @@ pub struct Imprints<'a> {
     /// Which of those the next row is compared with.
     next: usize,
     now: Vec<Imprint<'a>>,
+    /// How many rows were not recognised.
+    read: usize,
     /// What a row is read by besides its bytes.
     seed: u64,
 }
@@ -57,10 +63,13 @@ impl<'a> Imprints<'a> {
         Self { known: Some(known), kept, before, ..Self::default() }
     }
 
-    /// What is to be kept of the page, unless it was kept just so.
+    /// What is to be kept of the page, unless what was kept recognised nearly all of it.
     #[must_use]
     pub fn news(&self) -> Option<Vec<u8>> {
         self.known?;
+        if self.read * READ_PART <= self.now.len() && !self.kept.is_empty() {
+            return None;
+        }
         // It is made of numbers and texts, and memory takes them all.
         let now = postcard::to_stdvec(&self.now).unwrap_or_default();
         (now != self.kept).then_some(now)
@@ -70,6 +79,7 @@ impl<'a> Imprints<'a> {
     pub(super) fn begin(&mut self, kind: &Kind, id_field: &str) {
         self.next = 0;
         self.now.clear();
+        self.read = 0;
         let seed = xxh3_64_with_seed(id_field.as_bytes(), READING);
         self.seed = kind.volatile.iter().fold(seed, |seed, name| xxh3_64_with_seed(name.as_bytes(), seed));
     }
@@ -94,6 +104,7 @@ impl<'a> Imprints<'a> {
         if self.known.is_none() {
             return;
         }
+        self.read += 1;
         let Row { id, fingerprint, scorecard_id, .. } = *row;
         // Rows come in the order of the last time, but for those that are new or gone.
         let later = self.before.get(self.next..).unwrap_or_default();
@@ -189,6 +200,43 @@ mod tests {
         assert_eq!(recognised(ROW, &known, &kind(), "scorecardId"), None);
         let volatile = Kind { volatile: vec!["views".into()], ..kind() };
         assert_eq!(recognised(ROW, &known, &volatile, "objectId"), None);
+    }
+
+    #[test]
+    fn a_page_is_kept_anew_once_a_twentieth_of_it_was_read() {
+        let row_of = |id: usize, end: &str| format!(r#"{{"objectId":{id}{end}}}"#);
+        let page = |changed| -> Vec<String> {
+            (0..40).map(|id| row_of(id, if id < changed { r#","name":"new""# } else { "" })).collect()
+        };
+        let known = known(&page(0).iter().map(String::as_str).collect::<Vec<_>>());
+        let news = |kept: &[u8], changed| {
+            let rows = page(changed);
+            let mut imprints = Imprints::of_page(&known, kept);
+            imprints.begin(&kind(), "objectId");
+            for text in &rows {
+                if imprints.recognise(text).is_none() {
+                    imprints.note(&row(text, &kind(), "objectId").unwrap());
+                }
+            }
+            imprints.news()
+        };
+        let kept = news(&[], 0).unwrap();
+        assert_eq!([0, 2].map(|changed| news(&kept, changed)), [None, None]);
+        assert_eq!(news(&kept, 3), news(&[], 3));
+    }
+
+    #[test]
+    fn a_row_that_is_stored_otherwise_than_it_was_sent_is_read_each_time_and_nothing_kept_anew() {
+        let (known, kind, odd) = (known(&[]), kind(), r#"{"objectId":5,"a":1,"a":2}"#);
+        let news = |kept| {
+            let mut imprints = Imprints::of_page(&known, kept);
+            imprints.begin(&kind, "objectId");
+            assert!(imprints.recognise(odd).is_none());
+            imprints.note(&row(odd, &kind, "objectId").unwrap());
+            imprints.news()
+        };
+        let kept = news(&[]).unwrap();
+        assert_eq!(news(&kept), None);
     }
 
     #[test]
