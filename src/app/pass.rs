@@ -180,7 +180,7 @@ impl Engine {
         let (connection, subject) = (connection.name.clone(), String::new());
         let id = WarningId { event: Event::ViewsFailed, connection, subject };
         report.notices.examined.push(id.clone());
-        if let Err(error) = self.store.refresh_views().await {
+        if let Err(error) = self.store.refresh_views_of(&report.run.connection).await {
             report.notices.hold.push(Warning {
                 id,
                 severity: Severity::Warn,

@@ -109,8 +109,11 @@ impl Found<'_> {
             let key = (connection.as_str(), kind, field.as_str());
             if is_new {
                 sql.prepare_cached(
-                    "INSERT INTO fields (connection, kind, field, json_type, part, first_seen_at, is_news)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    // One whose column shows it already has nothing to wait for.
+                    "INSERT INTO fields (connection, kind, field, json_type, part, first_seen_at, is_news, column_name)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, CASE WHEN ?3 = 'name' THEN ?3 ELSE
+                       (SELECT column_name FROM view_columns
+                        WHERE kind = ?2 AND field = ?3 AND (is_detailed OR ?5 <> 'detail')) END)",
                 )?
                 .execute((key.0, key.1, key.2, json_type, part, now, is_news()?))?;
             } else {

@@ -356,9 +356,13 @@ DROP INDEX elements_last_edited;
 DROP INDEX elements_plan;
 CREATE INDEX elements_plan ON elements (kind, connection, id, state, fingerprint, changed_run, last_edited);
 
--- After each run every view is compared with the fields of its kind, and asked whether it lacks one: of the rows
--- of that kind, in their order, and not of the fields of all kinds.
-CREATE INDEX fields_kind ON fields (kind, field, part, first_seen_at);
+-- Whether some connection has the field from single reads alone: with it a view is known by its columns, and the
+-- fields of all connections are not read for it.
+ALTER TABLE view_columns ADD COLUMN is_detailed INTEGER NOT NULL DEFAULT 0;
+UPDATE view_columns SET is_detailed = 1
+WHERE (kind, field) IN (SELECT kind, field FROM fields WHERE part = 'detail');
+
+-- After each run it is asked which fields are yet to be given a column: mostly none.
 CREATE INDEX fields_unnamed ON fields (kind) WHERE column_name IS NULL;
 
 -- What the rows of a kind's pages looked like: by this a pull knows those again that come as they were. No more

@@ -339,4 +339,13 @@ CREATE TABLE imprints (
     bytes      bytea NOT NULL,
     PRIMARY KEY (kind, connection, page)
 );
+
+-- Whether some connection has the field from single reads alone: with it a view is known by its columns, and the
+-- fields of all connections are not read for it.
+ALTER TABLE view_columns ADD COLUMN is_detailed boolean NOT NULL DEFAULT FALSE;
+UPDATE view_columns SET is_detailed = TRUE
+WHERE (kind, field) IN (SELECT kind, field FROM fields WHERE part = 'detail');
+
+-- After each run it is asked which fields are yet to be given a column: mostly none.
+CREATE INDEX fields_unnamed ON fields (kind) WHERE column_name IS NULL;
 ";

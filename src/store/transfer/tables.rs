@@ -186,7 +186,7 @@ pub(super) const TABLES: [Table; 23] = [
     Table::new(
         "view_columns",
         "kind position",
-        &[(Text, "kind field column_name type"), (Integer, "position")],
+        &[(Text, "kind field column_name type"), (Integer, "position"), (Truth, "is_detailed")],
     )
     .seeded(),
     Table::new(

@@ -12,6 +12,7 @@ use super::postgres::is_kept_by_others;
 use super::sql::{Fault, Sql};
 use super::{Store, StoreError};
 use crate::kind;
+use crate::name::ConnectionName;
 use people::FOR_PEOPLE;
 
 /// Most columns that a view gives to fields.
@@ -29,10 +30,23 @@ impl Store {
     /// # Errors
     /// A view could not be made: a warning, never a lost run. On PostgreSQL that is so while somebody reads it.
     pub async fn refresh_views(&self) -> Result<(), StoreError> {
+        self.refresh(|sql| due(sql, kinds(sql)?))
+    }
+
+    /// As [`Store::refresh_views`], after a run of this connection: it changed no other kinds than its own. What
+    /// that costs does not grow with the number of connections.
+    ///
+    /// # Errors
+    /// As for [`Store::refresh_views`].
+    pub async fn refresh_views_of(&self, connection: &ConnectionName) -> Result<(), StoreError> {
+        self.refresh(|sql| due(sql, kinds_of(sql, connection)?))
+    }
+
+    fn refresh(&self, due: impl FnMut(&Sql<'_>) -> Result<Vec<String>, Fault>) -> Result<(), StoreError> {
         let due = self.read("look at the views", due)?;
         let mut refreshed = Ok(());
         for view in due {
-            match self.write(format_args!("make the view {view}"), |sql| refresh(sql, &view)) {
+            match self.write(format_args!("make the view {view}"), |sql| make(sql, &view)) {
                 Err(error) if is_kept_by_others(&error) => refreshed = refreshed.and(Err(error)),
                 made => made?,
             }
@@ -43,7 +57,7 @@ impl Store {
 
 /// Makes the views that are not as they should be, in the transaction that filled the store.
 pub(super) fn make_due(sql: &Sql<'_>) -> Result<(), Fault> {
-    due(sql)?.iter().try_for_each(|view| refresh(sql, view))
+    due(sql, kinds(sql)?)?.iter().try_for_each(|view| make(sql, view))
 }
 
 /// Takes a view away, for one with other columns.
@@ -55,14 +69,14 @@ pub(super) fn take_away(sql: &Sql<'_>, name: &str) -> Result<(), Fault> {
     }
 }
 
-/// The views that are not as they should be.
-fn due(sql: &Sql<'_>) -> Result<Vec<String>, Fault> {
+/// Of the views of these kinds, and of those for people, the ones that are not as they should be.
+fn due(sql: &Sql<'_>, kinds: BTreeSet<String>) -> Result<Vec<String>, Fault> {
     let made = made(sql)?;
     let mut due = Vec::new();
-    for kind in kinds(sql)? {
+    for kind in kinds {
         let register = Register::load(sql, &kind)?;
-        let is_named = register.new_columns().is_empty() && !has_unnamed(sql, &kind)?;
-        if !is_named || made.get(&kind) != Some(&register.view(sql)) {
+        let is_settled = register.new_columns().is_empty() && !has_unnamed(sql, &kind)?;
+        if !is_settled || made.get(&kind) != Some(&register.view(sql)) {
             due.push(kind);
         }
     }
@@ -71,7 +85,7 @@ fn due(sql: &Sql<'_>) -> Result<Vec<String>, Fault> {
     Ok(due)
 }
 
-fn refresh(sql: &Sql<'_>, view: &str) -> Result<(), Fault> {
+fn make(sql: &Sql<'_>, view: &str) -> Result<(), Fault> {
     // Whoever else makes views waits here.
     sql.execute("UPDATE sequences SET last = last + 1 WHERE name = 'views'", ())?;
     if let Some(create) = for_people(sql, view) {
@@ -91,6 +105,7 @@ fn refresh(sql: &Sql<'_>, view: &str) -> Result<(), Fault> {
         ))?;
         register.columns.push(column);
     }
+    register.note_detailed(sql)?;
     sql.prepare_cached(&format!(
         "UPDATE fields SET column_name = coalesce((SELECT column_name FROM view_columns AS c
            WHERE c.kind = fields.kind AND c.field = fields.field), field)
@@ -159,10 +174,20 @@ fn made(sql: &Sql<'_>) -> Result<BTreeMap<String, String>, Fault> {
     Ok(rows.into_iter().collect())
 }
 
-/// Every kind that has, or should have, a view.
+/// The kinds of a connection, and those of which some field waits for its column.
+fn kinds_of(sql: &Sql<'_>, connection: &ConnectionName) -> Result<BTreeSet<String>, Fault> {
+    let mut statement = sql.prepare_cached(
+        "SELECT kind FROM cursors WHERE connection = ?1
+         UNION SELECT kind FROM fields WHERE column_name IS NULL",
+    )?;
+    Ok(statement.query_map([connection.as_str()], |row| row.get(0))?.into_iter().collect())
+}
+
+/// Every kind that has, or should have, a view. Of a field that is not waiting for its column the kind has one.
 pub(super) fn kinds(sql: &Sql<'_>) -> Result<BTreeSet<String>, Fault> {
     let mut statement = sql.prepare_cached(
-        "SELECT kind FROM cursors UNION SELECT kind FROM fields UNION SELECT kind FROM view_columns",
+        "SELECT kind FROM cursors UNION SELECT kind FROM fields WHERE column_name IS NULL
+         UNION SELECT kind FROM view_columns",
     )?;
     let stored = statement.query_map((), |row| row.get(0))?;
     let catalogue = kind::catalogue().into_iter().map(|kind| kind.name.to_string());
@@ -187,13 +212,13 @@ pub(super) fn shown(sql: &Sql<'_>, kind: &str, all: bool) -> Result<(Vec<String>
 /// What the table knows of an element that left the view.
 const LEAVING: [&str; 3] = ["state", "reason", "removed_at"];
 
-/// The columns of one kind's view, and the fields known.
+/// The columns of one kind's view, and the fields that are not yet shown as they should be.
 #[derive(Debug)]
 struct Register {
     kind: String,
     columns: Vec<Column>,
-    /// Fields in the order they were seen, and whether some connection has it from single reads only.
-    fields: Vec<(String, bool)>,
+    /// In the order they were seen, and whether some connection has it from single reads only.
+    waiting: Vec<(String, bool)>,
 }
 
 #[derive(Debug)]
@@ -201,27 +226,43 @@ struct Column {
     field: String,
     name: String,
     shown: Type,
+    /// Whether some connection has the field from single reads only.
+    is_detailed: bool,
 }
 
 impl Register {
     fn load(sql: &Sql<'_>, kind: &str) -> Result<Self, Fault> {
         let mut columns = sql.prepare_cached(
-            "SELECT field, column_name, type FROM view_columns WHERE kind = ?1 ORDER BY position",
+            "SELECT field, column_name, type, is_detailed FROM view_columns WHERE kind = ?1 ORDER BY position",
         )?;
         let columns = columns.query_map([kind], |row| {
             let shown = Type::parse(row.text(2)?);
-            Ok(Column { field: row.get(0)?, name: row.get(1)?, shown })
+            Ok(Column { field: row.get(0)?, name: row.get(1)?, shown, is_detailed: row.get(3)? })
         })?;
-        let mut fields = sql.prepare_cached(
+        let mut waiting = sql.prepare_cached(
             "SELECT field, max(CASE WHEN part = 'detail' THEN 1 ELSE 0 END), min(first_seen_at) FROM fields
-             WHERE kind = ?1 GROUP BY field",
+             WHERE kind = ?1 AND column_name IS NULL GROUP BY field",
         )?;
-        let mut fields: Vec<(String, bool, String)> =
-            fields.query_map([kind], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut waiting: Vec<(String, bool, String)> =
+            waiting.query_map([kind], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         // Each server sorts text in its own way.
-        fields.sort_unstable_by(|(a, _, seen_a), (b, _, seen_b)| (seen_a, a).cmp(&(seen_b, b)));
-        let fields = fields.into_iter().map(|(field, is_detail, _)| (field, is_detail)).collect();
-        Ok(Self { kind: kind.to_owned(), columns, fields })
+        waiting.sort_unstable_by(|(a, _, seen_a), (b, _, seen_b)| (seen_a, a).cmp(&(seen_b, b)));
+        let waiting = waiting.into_iter().map(|(field, is_detail, _)| (field, is_detail)).collect();
+        Ok(Self { kind: kind.to_owned(), columns, waiting })
+    }
+
+    /// Keeps of which fields some connection has single reads only.
+    fn note_detailed(&mut self, sql: &Sql<'_>) -> Result<(), Fault> {
+        let mut note =
+            sql.prepare_cached("UPDATE view_columns SET is_detailed = TRUE WHERE kind = ?1 AND field = ?2")?;
+        let is_detail = |column: &Column| {
+            self.waiting.iter().any(|(field, is_detail)| *is_detail && *field == column.field)
+        };
+        for column in self.columns.iter_mut().filter(|column| !column.is_detailed && is_detail(column)) {
+            note.execute((&self.kind, &column.field))?;
+            column.is_detailed = true;
+        }
+        Ok(())
     }
 
     /// Columns for the catalogue's fields and for those discovered, as far as they have none.
@@ -232,7 +273,7 @@ impl Register {
         // The fixed column shows it.
         known.insert("name");
         let catalogue = columns::catalogue(&self.kind).iter().map(|(field, shown)| (*field, *shown));
-        let discovered = self.fields.iter().map(|(field, _)| (field.as_str(), Type::Text));
+        let discovered = self.waiting.iter().map(|(field, _)| (field.as_str(), Type::Text));
         let new = catalogue
             .chain(discovered)
             .filter(|(field, _)| field.len() <= FIELD_BYTES_MAX && known.insert(field));
@@ -242,6 +283,7 @@ impl Register {
                 field: field.into(),
                 name: columns::name(field, &mut taken),
                 shown,
+                is_detailed: false,
             })
             .collect()
     }
@@ -253,12 +295,10 @@ impl Register {
 
     /// A query for the view's columns, and `more` of the table's own under these names.
     fn query(&self, sql: &Sql<'_>, more: &[(&str, String)], which: &str) -> String {
-        let detailed: HashSet<&str> =
-            self.fields.iter().filter(|(_, is_detail)| *is_detail).map(|(field, _)| field.as_str()).collect();
         let mut columns = FIXED.map(quoted).to_vec();
         columns.extend(self.columns.iter().map(|column| {
             let shown = value(sql, "doc", column);
-            let shown = match detailed.contains(column.field.as_str()) {
+            let shown = match column.is_detailed {
                 true => format!("coalesce({shown}, {})", value(sql, "detail", column)),
                 false => shown,
             };

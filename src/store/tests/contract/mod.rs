@@ -172,7 +172,7 @@ impl Bench {
             .end_run(run, &self.connection, Outcome::Ok, None, false, &committed.counts, self.now)
             .await;
         ended.unwrap();
-        self.store.refresh_views().await.unwrap();
+        self.store.refresh_views_of(&self.connection).await.unwrap();
         committed
     }
 

@@ -1,6 +1,7 @@
 //! Views: what they show, how columns are named, and that none is ever lost or moved.
 
 use super::*;
+use crate::store::Read;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_of_the_catalogue_has_a_view_from_the_start() {
@@ -57,6 +58,54 @@ async fn one_field_of_two_connections_is_one_column() {
     bench.sync_rows(&[r#"{"objectId":1,"tier":2}"#]).await;
     assert_eq!(bench.rows("SELECT connection, tier FROM objectives"), ["city|gold", "town|2"]);
     assert_eq!(bench.rows("SELECT column_name FROM fields WHERE field = 'tier'"), ["tier", "tier"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_another_connection_has_waits_for_no_view() {
+    let mut bench = Bench::new().await;
+    bench.sync_rows(&[r#"{"objectId":1,"name":"a","tier":"gold"}"#]).await;
+    bench.connection = ConnectionName::parse("town").unwrap();
+    let pull = bench.pull(&[r#"{"objectId":1,"name":"a","tier":2,"extra":3}"#]);
+    bench.try_commit(bench.begin().await, &pull).await.unwrap();
+    let waiting = "SELECT field FROM fields WHERE column_name IS NULL";
+    assert_eq!(bench.rows(waiting), ["extra"]);
+    assert_eq!(bench.rows("SELECT column_name FROM fields WHERE field = 'tier'"), ["tier", "tier"]);
+}
+
+/// A list's field is read from `doc` alone, until some connection has it from single reads only.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_of_the_lists_is_shown_from_single_reads_too_once_one_connection_has_it_there() {
+    let mut bench = Bench::new().await;
+    bench.sync_rows(&[r#"{"objectId":1,"tier":"gold"}"#]).await;
+    for name in ["town", "village"] {
+        bench.connection = ConnectionName::parse(name).unwrap();
+        bench.sync_rows(&[r#"{"objectId":1}"#]).await;
+        let read = Read { id: ElementId(1), document: Some(r#"{"objectId":1,"tier":"lead"}"#.into()) };
+        let run = bench.begin().await;
+        let store = bench.store.clone();
+        store.commit_details(run, &bench.connection, &bench.kind, &[read], bench.now).await.unwrap();
+        store.refresh_views_of(&bench.connection).await.unwrap();
+    }
+    assert_eq!(
+        bench.rows("SELECT connection, tier FROM objectives"),
+        ["city|gold", "town|lead", "village|lead"]
+    );
+    assert_eq!(bench.rows("SELECT column_name FROM fields WHERE field = 'tier'"), ["tier", "tier", "tier"]);
+    let before = bench.digest();
+    bench.another().await;
+    assert_eq!(bench.digest(), before, "the start finds every view as the runs left it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_mends_the_views_of_its_kinds_and_a_start_those_of_all() {
+    let mut bench = Bench::new().await;
+    bench.sync_rows(&[r#"{"objectId":1,"name":"a"}"#]).await;
+    bench.meddle("DROP VIEW objectives; DROP VIEW risks; DROP VIEW last_runs");
+    bench.store.refresh_views_of(&bench.connection).await.unwrap();
+    assert_eq!(bench.one("SELECT name FROM objectives"), "a");
+    assert_eq!(bench.one("SELECT connection FROM last_runs"), "city");
+    bench.another().await;
+    assert_eq!(bench.one("SELECT count(*) FROM risks"), "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
