@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -68,7 +69,7 @@ impl Sqlite {
             sql.pragma_update(None, "synchronous", "full")?;
             sql.pragma_update(None, "foreign_keys", true)?;
             sql.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
-            sql.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+            keep_statements(&sql)?;
             schema::migrate(&mut sql, version, now)?;
             // A file for what little a statement needs costs more than that. A step that makes an index sorts the
             // whole store, and has had its files.
@@ -233,8 +234,14 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     sql.busy_timeout(BUSY_TIMEOUT)?;
     sql.pragma_update(None, "query_only", true)?;
     sql.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
-    sql.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_statements(&sql)?;
     Ok(sql)
+}
+
+/// Keeps statements as they were prepared: else SQLite plans most of them anew for each value they are given.
+fn keep_statements(sql: &Connection) -> rusqlite::Result<()> {
+    sql.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// The file's schema version, 0 for an empty file, or why it is not ours to write.

@@ -49,6 +49,25 @@ async fn a_file_is_written_with_a_synced_log() {
     assert_eq!(synchronous, 2);
 }
 
+/// The planner looks at the values of a list's keys, unless it is told not to, and plans anew for each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_is_planned_once_however_often_it_is_run() {
+    let bench = Bench::new().await;
+    let Store::Sqlite(db) = &bench.store else { unreachable!() };
+    let plans = |sql: &Connection| {
+        let list = "SELECT id FROM elements WHERE kind = ?1 AND connection = ?2 LIMIT ?3";
+        let mut list = sql.prepare(list).unwrap();
+        for kind in ["measures", "risks", "goals"] {
+            list.query_map((kind, "city", 5), |_| Ok(())).unwrap().for_each(drop);
+        }
+        list.get_status(rusqlite::StatementStatus::RePrepare)
+    };
+    let read = || db.read("read thrice", |sql| Ok(plans(sql))).unwrap();
+    // The views were made since this connection last looked.
+    let _is_up_to_date = read();
+    assert_eq!((read(), db.write("read thrice", |sql| Ok(plans(sql))).unwrap()), (0, 0));
+}
+
 /// A container has no folder for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_is_written_without_temporary_files() {
