@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, watch};
 
@@ -38,6 +39,8 @@ pub struct Engine {
     /// How people are told now: of runs that began under older settings too, for the targets change at
     /// once.
     warnings: watch::Sender<Arc<Warnings>>,
+    /// When history was last looked through for what is to be forgotten.
+    pub(super) forgot_at: Arc<Mutex<Option<DateTime<Utc>>>>,
     /// Held by whoever looks at a connection and shows it, so that what was looked at last is shown last.
     pub(super) looking: Arc<Mutex<()>>,
     /// Where the empty store of a command that only looks stands.
@@ -103,6 +106,7 @@ impl Engine {
             budget,
             queued: watch::Sender::new(0),
             warnings,
+            forgot_at: Arc::default(),
             looking: Arc::default(),
             _scratch: None,
         })
@@ -123,6 +127,7 @@ impl Engine {
             budget: self.budget.clone(),
             queued: self.queued.clone(),
             warnings: self.warnings.clone(),
+            forgot_at: Arc::clone(&self.forgot_at),
             looking: Arc::clone(&self.looking),
             _scratch: None,
         }

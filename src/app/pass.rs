@@ -17,6 +17,9 @@ use crate::warning::{Event, Severity, Warning, WarningId};
 use crate::watch::stale::{self, Staleness};
 use crate::watch::{self, Found, Standing, discovery, skew};
 
+/// How often is looked for what is old: to look takes longer the more is kept.
+const FORGET_EVERY: TimeDelta = TimeDelta::hours(1);
+
 /// Who asks for a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Asker {
@@ -244,14 +247,21 @@ impl Engine {
         })
     }
 
-    /// Forgets what is older than the operator wants to keep.
+    /// Forgets what is older than the operator wants to keep, if that is not done.
     async fn forget_old(&self) -> Result<(), AppError> {
+        let now = self.clock.now();
+        let mut forgot_at = self.forgot_at.lock().await;
+        let soon = TimeDelta::zero()..FORGET_EVERY;
+        if forgot_at.is_some_and(|at| soon.contains(&(now - at))) {
+            return Ok(());
+        }
         let before = |keep: Duration| {
             let keep = TimeDelta::from_std(keep).unwrap_or(TimeDelta::MAX);
-            self.clock.now().checked_sub_signed(keep).unwrap_or(DateTime::<Utc>::MIN_UTC)
+            now.checked_sub_signed(keep).unwrap_or(DateTime::<Utc>::MIN_UTC)
         };
         let history = &self.config.history;
         self.store.prune(before(history.keep), before(history.runs_keep)).await?;
+        *forgot_at = Some(now);
         Ok(())
     }
 }

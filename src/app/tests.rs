@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::{Asker, Engine, Order};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::run::Outcome;
+use crate::run::{Counts, Mode, Outcome};
 use crate::simulator::{ApiKey, Simulator, Size, Switches, World};
 use crate::warning::Event;
 
@@ -214,4 +214,23 @@ async fn a_replaced_secret_is_no_success_before_it_was_taken() {
     assert_eq!(bench.open().await, ["key_refused"]);
     assert_eq!(bench.turn().await, (Some(Outcome::Ok), 0));
     assert!(bench.open().await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_old_is_looked_for_once_an_hour() {
+    let bench = Bench::new(false).await;
+    let (store, name) = (&bench.engine.store, &bench.config.connections[0].name);
+    let at: DateTime<Utc> = "1999-01-01T00:00:00Z".parse().unwrap();
+    let pass_after_old_run = async || {
+        let run = store.begin_run(name, Mode::Full, at).await.unwrap();
+        store.end_run(run, name, Outcome::Ok, None, false, &Counts::default(), at).await.unwrap();
+        bench.pass(Asker::Schedule).await;
+        let sql = rusqlite::Connection::open(bench.dir.path().join("store.db")).unwrap();
+        sql.query_row("SELECT count(*) FROM runs WHERE started_at < '2000'", [], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert_eq!(pass_after_old_run().await, 0);
+    assert_eq!(pass_after_old_run().await, 1);
+    bench.wait(TimeDelta::hours(1));
+    assert_eq!(pass_after_old_run().await, 0);
 }
