@@ -36,6 +36,8 @@ pub(crate) enum Store<'a> {
 /// An account that is served until dropped.
 pub(crate) struct Account {
     pub(crate) simulator: Simulator,
+    /// Further hosts with the same elements.
+    others: Vec<Simulator>,
     pub(crate) elements: usize,
     folder: TempDir,
     runtime: Runtime,
@@ -64,10 +66,24 @@ impl Account {
         let simulator = Simulator::start(world, Switches::default(), Clock::System);
         let simulator = runtime.block_on(simulator).unwrap();
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let account = Self { simulator, elements, folder, runtime };
+        let account = Self { simulator, others: Vec::new(), elements, folder, runtime };
         account.write_secret("access-key", World::ACCESS_KEY);
         account.write_secret("secret-key", World::SECRET_KEY);
         account
+    }
+
+    /// The same elements on so many hosts: each allows 1,000 requests a second, which many connections to one would
+    /// use up.
+    pub(crate) fn on_hosts(mut self, hosts: usize) -> Self {
+        let world = self.simulator.world().clone();
+        let start = |_| Simulator::start(world.clone(), Switches::default(), Clock::System);
+        self.others = (1..hosts).map(|n| self.runtime.block_on(start(n)).unwrap()).collect();
+        self
+    }
+
+    /// The hosts, the first one first.
+    fn hosts(&self) -> impl Iterator<Item = &Simulator> + Clone {
+        std::iter::once(&self.simulator).chain(&self.others)
     }
 
     fn write_secret(&self, name: &str, secret: &str) {
@@ -90,12 +106,12 @@ impl Account {
     /// their own.
     pub(crate) fn configure(&self, store: &Store<'_>, more: &str, service: &str) -> PathBuf {
         let mut text = head(store) + service;
-        self.connect(&mut text, ("city", "access-key"), FAR, more);
+        self.connect(&mut text, &self.simulator, ("city", "access-key"), FAR, more);
         self.write(&text)
     }
 
-    /// Writes the configuration of so many connections, each with a key of its own and a run once a day, the
-    /// next one `due_in` so long.
+    /// Writes the configuration of so many connections, from host to host, each with a key of its own and a run
+    /// once a day, the next one `due_in` so long.
     pub(crate) fn configure_many(
         &self,
         connections: usize,
@@ -104,18 +120,25 @@ impl Account {
         service: &str,
     ) -> PathBuf {
         let mut text = head(&Store::Sqlite) + service;
-        for n in 0..connections {
+        for (n, host) in (0..connections).zip(self.hosts().cycle()) {
             let (name, access) = (format!("c{n:04}"), format!("access-{n}"));
             self.write_secret(&access, &access);
-            self.connect(&mut text, (&name, &access), due_in, more);
+            self.connect(&mut text, host, (&name, &access), due_in, more);
             let (secret, user) = (World::SECRET_KEY.to_owned(), World::USER.to_owned());
-            self.simulator.world().add_key(ApiKey { access, secret, expires: None, user });
+            host.world().add_key(ApiKey { access, secret, expires: None, user });
         }
         self.write(&text)
     }
 
-    fn connect(&self, text: &mut String, (name, access_key): (&str, &str), due_in: Duration, more: &str) {
-        let url = self.simulator.base_url();
+    fn connect(
+        &self,
+        text: &mut String,
+        host: &Simulator,
+        (name, access_key): (&str, &str),
+        due_in: Duration,
+        more: &str,
+    ) {
+        let url = host.base_url();
         let once = (Clock::System.now() + due_in).format("%S %M %H * * *");
         write!(
             text,
@@ -146,8 +169,8 @@ impl Account {
 
     /// The paths and queries that were asked for since the last time.
     pub(crate) fn asked(&self) -> Vec<String> {
-        let log = self.simulator.log();
-        self.simulator.clear_log();
+        let log = self.hosts().flat_map(Simulator::log).collect::<Vec<_>>();
+        self.hosts().for_each(Simulator::clear_log);
         let place =
             |path: String, query: String| if query.is_empty() { path } else { format!("{path}?{query}") };
         log.into_iter().map(|record| place(record.path, record.query)).collect()

@@ -154,9 +154,9 @@ pub(crate) fn values(report: &mut Report) {
     report.goal("values of 20,000 measures, times the bare client", line.ratio().unwrap(), 1.25, "");
 }
 
-/// A thousand connections, one after the other.
+/// A thousand connections to twenty hosts, one after the other.
 pub(crate) fn connections(report: &mut Report) {
-    let account = Account::of(200);
+    let account = Account::of(200).on_hosts(20);
     let config = account.configure_many(1_000, FAR, LISTS, "");
     let mut bench = Bench::of(report, account);
     bench.account.elements *= 1_000;
