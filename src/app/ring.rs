@@ -9,8 +9,8 @@ use crate::config::Connection;
 use crate::cycle::Notices;
 use crate::element::ElementId;
 use crate::key::{KeyPair, KeySlot, KeyState};
+use crate::pull::PullError;
 use crate::pull::client::{Contender, Heard, Word};
-use crate::pull::{PullError, Source as _};
 use crate::rotation::{self, Candidate, KeyStanding, KeyTurn};
 use crate::secrets::SecretError;
 use crate::warning::{Event, Warning};
@@ -195,9 +195,9 @@ impl Engine {
         let turn = rotation::line_up(&ring.candidates).into_iter().find(|turn| turn.slot == slot);
         let Some(contender) = turn.and_then(|turn| ring.contender(turn)) else { return Ok(None) };
         let client = self.client_with(ring.connection, vec![contender])?;
-        let door = client.door().await;
+        let door = client.look_in().await;
         let doubt = match &door {
-            Ok(door) if slot == KeySlot::NextKey => self.doubt(ring.connection, &door.scorecards).await?,
+            Ok(shown) if slot == KeySlot::NextKey => self.doubt(ring.connection, shown).await?,
             _ => None,
         };
         for heard in client.heard() {

@@ -20,6 +20,28 @@ const FORBIDDEN_CAUSES: &str = "(a wrong or expired key, an IP allow list, a loc
 
 /// Knocks.
 pub(super) async fn knock(client: &Client) -> Result<Door, PullError> {
+    open(client, |_| ()).await.map(|(door, ())| door)
+}
+
+impl Client {
+    /// Opens the door, and says which scorecards its page shows, ascending; none also where they cannot be told.
+    ///
+    /// # Errors
+    /// Those of [`Source::door`](crate::pull::Source::door).
+    pub async fn look_in(&self) -> Result<Vec<ElementId>, PullError> {
+        open(self, scorecards).await.map(|(_, shown)| shown)
+    }
+}
+
+/// Knocks, and looks at the page if the door opens.
+async fn open<T>(client: &Client, look: impl FnOnce(&str) -> T) -> Result<(Door, T), PullError> {
+    client.keyring.begin();
+    let opened = first_page(client, look).await.map_err(|error| client.scrub(error))?;
+    client.keyring.take();
+    Ok(opened)
+}
+
+async fn first_page<T>(client: &Client, look: impl FnOnce(&str) -> T) -> Result<(Door, T), PullError> {
     let query = Listing::new(Paging::Page, client.page_size).next();
     let query = query.expect("a list begins with a page");
     let mut request = client.list(PATH, "scorecards", query, None);
@@ -33,7 +55,7 @@ pub(super) async fn knock(client: &Client) -> Result<Door, PullError> {
     if text.trim_start().starts_with('<') {
         return Err(closed(&format!("an HTML page ({})", answer.status)));
     }
-    Ok(Door { server_time: answer.date, scorecards: scorecards(&text) })
+    Ok((Door { server_time: answer.date }, look(&text)))
 }
 
 /// The ids of a page of scorecards, ascending, as far as it is one.

@@ -80,8 +80,6 @@ pub struct Pulled {
 pub struct Door {
     /// The server's clock by its `Date` header.
     pub server_time: Option<DateTime<Utc>>,
-    /// The scorecards on that page, ascending; empty also where they cannot be told.
-    pub scorecards: Vec<ElementId>,
 }
 
 /// What a single read answered.
