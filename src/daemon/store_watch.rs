@@ -1,5 +1,6 @@
 //! Asks the store once a minute whether it answers, beside the loop: a store that does not is said, and
-//! shown to whoever asks, and ends nothing. The runs try again by themselves.
+//! shown to whoever asks, and ends nothing. The runs try again by themselves. What runs left of the store in
+//! memory goes back then.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,11 @@ pub async fn watch_store(store: Store, clock: Clock, board: Arc<Board>) {
     loop {
         clock.sleep(ASK_EVERY).await;
         let asked = store.clone();
-        let mut answer = tokio::spawn(async move { asked.answers().await });
+        let mut answer = tokio::spawn(async move {
+            let answer = asked.answers().await;
+            asked.rest();
+            answer
+        });
         let reason = tokio::select! {
             answer = &mut answer => match answer {
                 Ok(answer) => answer.err().map(|error| to_text(&error)),

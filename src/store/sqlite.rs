@@ -24,9 +24,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 const LOG_BYTES_MAX: i64 = 64 << 20;
 /// A page of a new file.
 const PAGE_BYTES: i64 = 16 << 10;
-/// What the connection that reads keeps of the file, in KiB (negative: not in pages). It reads long stretches
-/// once, or a few pages; a daemon that waits should hold no more.
-const READER_CACHE_KIB: i64 = -512;
+/// What the connection that writes keeps of the file, in KiB (negative: not in pages): the ways into the indexes.
+/// Unless it is said, SQLite keeps as many pages as if they had 4 KB. `SQLITE_DEFAULT_PCACHE_INITSZ` in
+/// `.cargo/config.toml` is as many pages: they are one piece of memory, which can go back whole.
+const WRITER_CACHE_KIB: i64 = -1056;
+/// The same for the connection that reads: long stretches once, or a few pages.
+const READER_CACHE_KIB: i64 = -544;
 /// Written to see whether there is room.
 const PROBE_BYTES: usize = 64 << 10;
 /// Prepared statements kept per connection.
@@ -68,6 +71,7 @@ impl Sqlite {
             sql.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
             sql.pragma_update(None, "synchronous", "full")?;
             sql.pragma_update(None, "foreign_keys", true)?;
+            sql.pragma_update(None, "cache_size", WRITER_CACHE_KIB)?;
             sql.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
             keep_statements(&sql)?;
             schema::migrate(&mut sql, version, now)?;
@@ -205,6 +209,15 @@ impl Sqlite {
             let text = format!("cannot write beside {}: {error}; {}", self.path.display(), cure(&error));
             StoreError::Unusable(text)
         })
+    }
+
+    /// Gives back the memory in which the connections keep pages of the file, except of one that is at work.
+    pub(super) fn rest(&self) {
+        let connections = self.writer.iter().chain([&self.reader]);
+        for sql in connections.filter_map(|connection| connection.try_lock().ok()) {
+            // Whoever uses it next is told what is wrong with it.
+            let _ = sql.execute_batch("PRAGMA shrink_memory");
+        }
     }
 
     /// What SQLite finds wrong with the file, if anything. Looks by itself, for it may take minutes.

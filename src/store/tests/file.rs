@@ -241,6 +241,45 @@ async fn a_store_answers_until_its_file_is_gone() {
     assert_eq!(std::fs::read_dir(bench.dir.path()).unwrap().count(), 3, "nothing is left behind");
 }
 
+#[tokio::test]
+async fn a_store_keeps_a_megabyte_and_a_half_of_its_file_at_most() {
+    let bench = Bench::new().await;
+    let Store::Sqlite(db) = &bench.store else { unreachable!() };
+    let kept =
+        |sql: &Connection| -> i64 { sql.pragma_query_value(None, "cache_size", |row| row.get(0)).unwrap() };
+    let writer = db.writer.as_ref().unwrap().lock().unwrap();
+    let reader = crate::store::sqlite::reader(db.path()).unwrap();
+    assert_eq!((kept(&writer), kept(&reader)), (-1056, -544));
+}
+
+/// What this thread has read so far, in bytes.
+fn bytes_read() -> u64 {
+    let counts = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+    counts.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap()
+}
+
+#[tokio::test]
+async fn a_store_keeps_pages_in_memory_until_it_rests() {
+    let bench = Bench::new().await;
+    let look = async || {
+        let before = bytes_read();
+        bench.store.present(&city()).await.unwrap();
+        bytes_read() - before
+    };
+    look().await;
+    assert!(look().await < 4096);
+    bench.store.rest();
+    assert!(look().await > 4096);
+}
+
+#[tokio::test]
+async fn a_store_at_work_is_not_waited_for() {
+    let bench = Bench::new().await;
+    let Store::Sqlite(db) = &bench.store else { unreachable!() };
+    let _at_work = db.writer.as_ref().unwrap().lock().unwrap();
+    bench.store.rest();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_was_taken_away_is_not_written_to() {
     let bench = Bench::new().await;
