@@ -158,21 +158,41 @@ impl Spool {
         }
     }
 
+    /// Puts the document at `span` behind other bytes, and gives it as it stands there.
+    ///
+    /// # Errors
+    /// As [`Spool::read`].
+    pub fn read_to<'b>(&self, span: Span, bytes: &'b mut Vec<u8>) -> io::Result<&'b str> {
+        let start = bytes.len();
+        match self.find(span)? {
+            Found::Here(found) => bytes.extend_from_slice(found),
+            Found::In(file) => read_behind(file, span, bytes)?,
+        }
+        std::str::from_utf8(&bytes[start..]).map_err(foreign)
+    }
+
     /// The bytes at `span`.
     ///
     /// # Errors
     /// As [`Spool::read`].
     pub fn bytes(&self, span: Span) -> io::Result<Cow<'_, [u8]>> {
-        match &self.place {
-            Place::Memory { bytes, .. } => slice(bytes, span.offset, span.length),
-            Place::Disk { written, tail, .. } if span.offset >= *written => {
-                slice(tail, span.offset - written, span.length)
-            }
-            Place::Disk { file, .. } => {
-                let mut bytes = vec![0; usize::try_from(span.length).map_err(foreign)?];
-                file.read_exact_at(&mut bytes, span.offset)?;
+        match self.find(span)? {
+            Found::Here(bytes) => Ok(Cow::Borrowed(bytes)),
+            Found::In(file) => {
+                let mut bytes = Vec::new();
+                read_behind(file, span, &mut bytes)?;
                 Ok(Cow::Owned(bytes))
             }
+        }
+    }
+
+    fn find(&self, span: Span) -> io::Result<Found<'_>> {
+        match &self.place {
+            Place::Memory { bytes, .. } => slice(bytes, span.offset, span.length).map(Found::Here),
+            Place::Disk { written, tail, .. } if span.offset >= *written => {
+                slice(tail, span.offset - written, span.length).map(Found::Here)
+            }
+            Place::Disk { file, .. } => Ok(Found::In(file)),
         }
     }
 
@@ -213,14 +233,23 @@ fn flush(file: &File, written: &mut u64, tail: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-fn slice(bytes: &[u8], offset: u64, length: u32) -> io::Result<Cow<'_, [u8]>> {
+/// Where bytes are: at hand, or in the file.
+enum Found<'a> {
+    Here(&'a [u8]),
+    In(&'a File),
+}
+
+fn read_behind(file: &File, span: Span, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let start = bytes.len();
+    bytes.resize(start + usize::try_from(span.length).map_err(foreign)?, 0);
+    file.read_exact_at(&mut bytes[start..], span.offset)
+}
+
+fn slice(bytes: &[u8], offset: u64, length: u32) -> io::Result<&[u8]> {
     let start = usize::try_from(offset).map_err(foreign)?;
     let length = usize::try_from(length).map_err(foreign)?;
-    let piece = start
-        .checked_add(length)
-        .and_then(|end| bytes.get(start..end))
-        .ok_or_else(|| foreign("past the end"))?;
-    Ok(Cow::Borrowed(piece))
+    let end = start.checked_add(length);
+    end.and_then(|end| bytes.get(start..end)).ok_or_else(|| foreign("past the end"))
 }
 
 /// A span that this spool did not give out.

@@ -1,15 +1,14 @@
 //! The documents that a commit writes: new ones are loaded, known ones compared, in pieces that fit into
 //! memory. While one piece is written, the next is read.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use super::changes::Writer;
 use super::elements::{KEY, texts};
 use super::fields::{Found, Known};
 use super::sql::{self, Cell, Fault, Sql, ToCell as _};
 use super::{KindCommit, memory};
-use crate::element::ElementId;
 use crate::plan::{Operation, Write};
 use crate::run::Counts;
 use crate::snapshot::{Entry, Snapshot};
@@ -20,6 +19,8 @@ use crate::tolerate::{self, Columns, FieldChange};
 const BATCH_BYTES_MAX: u64 = 2 << 20;
 /// And are no more than this.
 const BATCH_MAX: usize = 1000;
+/// Known documents that are compared before they are written, where each may lie in a page of its own.
+const UPDATED_AT_ONCE: usize = 16;
 
 /// What is to be written, in pieces that fit into memory.
 struct Batches<'a>(&'a [Write], &'a Snapshot);
@@ -63,16 +64,19 @@ struct Reading<'a> {
 
 /// Documents that are written at once.
 struct Piece<'a> {
-    new: Vec<Listed<'a>>,
-    known: Vec<Listed<'a>>,
+    /// All of them: one place in memory, which goes from thread to thread.
+    text: String,
+    new: Vec<Listed>,
+    known: Vec<Listed>,
     found: Found<'a>,
 }
 
 /// A listed document, on its way into its row.
-struct Listed<'a> {
+struct Listed {
     write: Write,
     entry: Entry,
-    doc: Cow<'a, str>,
+    /// Where the document stands in the text of the piece.
+    doc: Range<usize>,
     columns: Columns,
 }
 
@@ -102,27 +106,29 @@ impl<'a> Writing<'a> {
     }
 
     fn write(&mut self, piece: Piece<'a>, counts: &mut Counts) -> Result<(), Fault> {
-        counts.inserted += piece.new.len() as u64;
-        self.insert(piece.new)?;
-        self.update(piece.known, counts)?;
-        piece.found.keep(self.sql, || Ok(self.was_complete))
+        let Piece { text, new, known, found } = piece;
+        counts.inserted += new.len() as u64;
+        self.insert(&text, new)?;
+        // What is written lies in the pages that were just read, and not in pages that others have pushed out.
+        let at_once = if self.sql.is_here() { UPDATED_AT_ONCE } else { BATCH_MAX };
+        known.chunks(at_once).try_for_each(|known| self.update(&text, known, counts))?;
+        found.keep(self.sql, || Ok(self.was_complete))
     }
 
-    fn insert(&mut self, new: Vec<Listed<'a>>) -> Result<(), Fault> {
+    fn insert(&mut self, text: &str, new: Vec<Listed>) -> Result<(), Fault> {
         let (sql, writer) = (self.sql, self.writer);
         if new.is_empty() {
             return Ok(());
         }
-        let ids: Vec<ElementId> = new.iter().map(|listed| listed.entry.id).collect();
-        let mut rows = new.into_iter().map(|listed| {
+        let mut rows = new.iter().map(|listed| {
             let stamps = [writer.stamp(), writer.stamp(), Cell::Integer(writer.run.0)];
-            Ok(listed.into_cells(writer).chain(["present".to_cell()]).chain(stamps).collect())
+            Ok(listed.cells(text, writer).chain(["present".to_cell()]).chain(stamps).collect())
         });
         sql.load("elements", &INSERTED, &mut rows)?;
-        ids.into_iter().try_for_each(|id| writer.log(sql, id, Operation::Insert, None))
+        new.iter().try_for_each(|listed| writer.log(sql, listed.entry.id, Operation::Insert, None))
     }
 
-    fn update(&mut self, known: Vec<Listed<'a>>, counts: &mut Counts) -> Result<(), Fault> {
+    fn update(&mut self, text: &str, known: &[Listed], counts: &mut Counts) -> Result<(), Fault> {
         let (sql, commit, writer) = (self.sql, self.commit, self.writer);
         let before = texts(sql, writer, "doc", known.iter().map(|listed| listed.entry.id))?;
         let mut rows = Vec::with_capacity(known.len());
@@ -131,7 +137,7 @@ impl<'a> Writing<'a> {
             let before = before.get(&id).and_then(Option::as_ref);
             let before =
                 before.ok_or_else(|| format!("{} {id} is in the plan but not stored", writer.kind))?;
-            let fields = tolerate::changed_fields(before, &listed.doc, &commit.kind.volatile);
+            let fields = tolerate::changed_fields(before, &text[listed.doc.clone()], &commit.kind.volatile);
             let is_restore = listed.write.operation == Operation::Restore;
             // Else only what stands outside the fingerprint differs: a field became volatile, or is no longer.
             let is_change = is_restore || !fields.is_empty();
@@ -147,7 +153,7 @@ impl<'a> Writing<'a> {
                     self.note_changes(&listed.columns, fields);
                 }
             }
-            rows.push(listed.into_cells(writer).chain(stamps).collect());
+            rows.push(listed.cells(text, writer).chain(stamps).collect());
         }
         sql.update_rows("elements", UPDATE, UPDATED, KEY.len(), &rows)
     }
@@ -164,36 +170,37 @@ impl<'a> Writing<'a> {
 impl<'a> Reading<'a> {
     fn piece(&mut self, batch: &[Write]) -> Result<Piece<'a>, Fault> {
         let (mut new, mut known) = (Vec::new(), Vec::new());
+        let bytes = batch.iter().map(|write| self.commit.snapshot.entries[write.entry].span.length as usize);
+        let mut bytes = Vec::with_capacity(bytes.sum());
         for write in batch {
-            let listed = self.read(*write)?;
+            let listed = self.read(*write, &mut bytes)?;
             if write.operation == Operation::Insert { new.push(listed) } else { known.push(listed) }
         }
-        Ok(Piece { new, known, found: self.known.found() })
+        let text = String::from_utf8(bytes)?;
+        Ok(Piece { text, new, known, found: self.known.found() })
     }
 
-    fn read(&mut self, write: Write) -> Result<Listed<'a>, Fault> {
+    fn read(&mut self, write: Write, bytes: &mut Vec<u8>) -> Result<Listed, Fault> {
         let entry = self.commit.snapshot.entries[write.entry];
-        let doc = self.commit.spool.read(entry.span)?;
-        let members = tolerate::members(&doc);
+        let start = bytes.len();
+        let members = tolerate::members(self.commit.spool.read_to(entry.span, bytes)?);
         self.known.see(&members);
         let columns = Columns::of(&members);
-        Ok(Listed { write, entry, columns, doc })
+        Ok(Listed { write, entry, columns, doc: start..bytes.len() })
     }
 }
 
-impl<'a> Listed<'a> {
+impl Listed {
     /// What stands in the row of a new and of a known element alike.
-    fn into_cells(self, writer: &Writer<'a>) -> impl Iterator<Item = Cell<'a>> + use<'a> {
-        let Columns { name, scorecard_id, owner_id, last_edited } = self.columns;
-        let text = |text: Option<String>| text.map_or(Cell::Null, |text| Cell::Text(text.into()));
-        let number = |number: Option<i64>| number.map_or(Cell::Null, Cell::Integer);
+    fn cells<'c>(&'c self, text: &'c str, writer: &Writer<'c>) -> impl Iterator<Item = Cell<'c>> + use<'c> {
+        let Columns { name, scorecard_id, owner_id, last_edited } = &self.columns;
         let own = [
-            text(name),
-            number(scorecard_id),
-            number(owner_id),
-            text(last_edited),
+            name.to_cell(),
+            scorecard_id.to_cell(),
+            owner_id.to_cell(),
+            last_edited.to_cell(),
             Cell::Bytes(self.entry.fingerprint.to_bytes().to_vec().into()),
-            Cell::Text(self.doc),
+            text[self.doc.clone()].to_cell(),
         ];
         writer.key(self.entry.id).into_iter().chain(own)
     }

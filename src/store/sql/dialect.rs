@@ -3,6 +3,11 @@
 use super::Sql;
 
 impl Sql<'_> {
+    /// Whether the store is in this process, so that a question costs no message.
+    pub(in crate::store) fn is_here(&self) -> bool {
+        matches!(self, Self::Sqlite(_))
+    }
+
     /// How many elements a stored JSON array has.
     pub(in crate::store) fn array_length(&self, array: &str) -> String {
         match self {
