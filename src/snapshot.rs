@@ -1,5 +1,6 @@
 //! A snapshot: all elements of one kind as listed by one pull, small entries that point into a spool.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::element::{ElementId, Fingerprint};
@@ -35,8 +36,9 @@ type ReadImprints = Box<dyn Fn(u32) -> Vec<(u32, Vec<u8>)> + Send + Sync>;
 pub struct PageImprints {
     /// How many pages there were.
     pub pages: u32,
-    /// The pages that looked otherwise before, and where it stands in the spool what they look like now.
-    pub changed: Vec<(u32, Span)>,
+    /// The pages that looked otherwise before, and where it stands in the spool what they look like now: when they
+    /// were last asked for, should that have been more than once.
+    pub changed: BTreeMap<u32, Span>,
 }
 
 impl Known {

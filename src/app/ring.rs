@@ -195,15 +195,15 @@ impl Engine {
         let turn = rotation::line_up(&ring.candidates).into_iter().find(|turn| turn.slot == slot);
         let Some(contender) = turn.and_then(|turn| ring.contender(turn)) else { return Ok(None) };
         let client = self.client_with(ring.connection, vec![contender])?;
-        let door = client.look_in().await;
-        let doubt = match &door {
+        let shown = client.look_in().await;
+        let doubt = match &shown {
             Ok(shown) if slot == KeySlot::NextKey => self.doubt(ring.connection, shown).await?,
             _ => None,
         };
         for heard in client.heard() {
             self.remember_one(ring, heard, Asked::ByItself { doubt: doubt.clone() }).await?;
         }
-        Ok(Some(door.map(drop)))
+        Ok(Some(shown.map(drop)))
     }
 
     /// Why a key that opens the door would be of no use: it shows none of the accepted scorecards.

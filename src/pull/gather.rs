@@ -154,7 +154,7 @@ impl<'a> Gather<'a> {
     pub(super) fn keep_imprints(&mut self, page: u32, imprints: Option<Vec<u8>>) -> io::Result<()> {
         self.imprints.pages = self.imprints.pages.max(page);
         if let Some(bytes) = imprints {
-            self.imprints.changed.push((page, self.spool.append(&bytes)?));
+            self.imprints.changed.insert(page, self.spool.append(&bytes)?);
         }
         Ok(())
     }

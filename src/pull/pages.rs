@@ -83,8 +83,8 @@ struct Walk<'a> {
     gather: Option<Gather<'a>>,
     too_large: Vec<Rejected>,
     shape: Shape<'a>,
-    /// What was kept of the next pages.
-    kept: BTreeMap<u32, Vec<u8>>,
+    /// What was kept of the next pages; `None`: of those that are still to come nothing was.
+    kept: Option<BTreeMap<u32, Vec<u8>>>,
     server_now: Option<DateTime<Utc>>,
     fed: u32,
     replaced: u64,
@@ -101,7 +101,7 @@ impl<'a> Walk<'a> {
             gather: None,
             too_large: Vec::new(),
             shape: Shape { kind: ask.kind, list_at: ask.memory.list_at.clone(), id_field: None },
-            kept: BTreeMap::new(),
+            kept: Some(BTreeMap::new()),
             server_now: None,
             fed: 0,
             replaced: 0,
@@ -188,10 +188,13 @@ impl<'a> Walk<'a> {
 
     /// What was kept of a page, if anything is; that of the next ones comes along.
     fn kept(&mut self, page: u32) -> Option<Vec<u8>> {
-        if !self.kept.contains_key(&page) {
-            self.kept = self.ask.known?.imprints(page)?.into_iter().collect();
+        let known = self.ask.known?;
+        if self.kept.as_ref().is_some_and(|kept| !kept.contains_key(&page)) {
+            let kept: BTreeMap<_, _> = known.imprints(page)?.into_iter().collect();
+            self.kept = Some(kept).filter(|kept| !kept.is_empty());
         }
-        Some(self.kept.remove(&page).unwrap_or_default())
+        let kept = self.kept.as_mut().and_then(|kept| kept.remove(&page));
+        Some(kept.unwrap_or_default())
     }
 
     fn take(

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What is kept for the next at most, in bytes.
 const KEPT_BYTES_MAX: usize = 4 << 20;
+/// The largest buffer that is kept: most pages fit it, and a small answer in it wastes little.
+const BUFFER_BYTES_MAX: usize = 1 << 20;
 
 /// Buffers that wait to be used again.
 #[derive(Debug, Clone, Default)]
@@ -68,7 +70,8 @@ impl Drop for Buffer {
         bytes.clear();
         let mut state = self.in_use.spares.locked();
         let kept: usize = state.kept.iter().map(Vec::capacity).sum();
-        if kept + bytes.capacity() <= KEPT_BYTES_MAX {
+        let is_worth_it = (1..=BUFFER_BYTES_MAX).contains(&bytes.capacity());
+        if is_worth_it && kept + bytes.capacity() <= KEPT_BYTES_MAX {
             state.kept.push(bytes);
         }
     }
@@ -130,5 +133,15 @@ mod tests {
         drop(buffers);
         let kept: Vec<Buffer> = (0..8).map(|_| spares.buffer()).collect();
         assert_eq!(kept.iter().filter(|buffer| buffer.bytes.capacity() > 0).count(), 4);
+    }
+
+    #[test]
+    fn neither_a_very_large_buffer_nor_an_unused_one_is_kept() {
+        let spares = Spares::default();
+        let _in_use = spares.in_use();
+        drop(filled(&spares, 1 << 20));
+        drop((filled(&spares, 3 << 20), spares.buffer()));
+        let (one, other) = (spares.buffer(), spares.buffer());
+        assert_eq!([one, other].map(|buffer| buffer.bytes.capacity()), [0, 0]);
     }
 }

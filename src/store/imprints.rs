@@ -4,6 +4,7 @@ use super::sql::{Cell, Columns, Fault, Sql, ToCell as _};
 use super::{KindCommit, Store};
 use crate::kind::KindName;
 use crate::name::ConnectionName;
+use crate::snapshot::Span;
 
 /// Pages read or written at once: some hundred kilobytes.
 const BATCH_MAX: usize = 32;
@@ -33,17 +34,19 @@ impl Store {
     }
 }
 
-/// Keeps what the pages of a whole list looked like, and forgets those that it has no more.
+/// Keeps what the pages of a whole list looked like, and forgets those that it has no more. A list without any
+/// says nothing of them.
 pub(super) fn keep_imprints(sql: &Sql<'_>, commit: &KindCommit<'_>) -> Result<(), Fault> {
     let KindCommit { connection, kind, snapshot, spool, imprints, .. } = commit;
-    if !snapshot.is_complete() {
+    if !snapshot.is_complete() || imprints.pages == 0 {
         return Ok(());
     }
     let key = (kind.name.as_str(), connection.as_str());
-    for pages in imprints.changed.chunks(BATCH_MAX) {
-        let row = |(page, span): &(u32, _)| {
-            let bytes = Cell::Bytes(spool.bytes(*span)?);
-            Ok(vec![key.0.to_cell(), key.1.to_cell(), Cell::Integer(i64::from(*page)), bytes])
+    let changed: Vec<_> = imprints.changed.iter().collect();
+    for pages in changed.chunks(BATCH_MAX) {
+        let row = |(page, span): &(&u32, &Span)| {
+            let bytes = Cell::Bytes(spool.bytes(**span)?);
+            Ok(vec![key.0.to_cell(), key.1.to_cell(), Cell::Integer(i64::from(**page)), bytes])
         };
         let rows = pages.iter().map(row).collect::<Result<Vec<_>, Fault>>()?;
         let replace = "ON CONFLICT (kind, connection, page) DO UPDATE SET bytes = excluded.bytes";

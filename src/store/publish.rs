@@ -143,7 +143,8 @@ fn make_fit_for_readers(draft: &Path) -> rusqlite::Result<i64> {
     // deleted leaves nothing behind.
     sql.execute_batch(
         "PRAGMA journal_mode = delete; PRAGMA secure_delete = on;
-         BEGIN; DELETE FROM key_states; DELETE FROM mark_key; DELETE FROM deliveries; COMMIT;",
+         BEGIN; DELETE FROM key_states; DELETE FROM mark_key; DELETE FROM deliveries;
+           DELETE FROM imprints; COMMIT;",
     )?;
     last_change(&sql)
 }

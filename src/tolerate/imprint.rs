@@ -22,6 +22,9 @@ const READING: u64 = 1;
 /// more than to read those few again.
 const READ_PART: usize = 20;
 
+/// How far ahead a row is looked for: what came or went in between are mostly few.
+const AHEAD_MAX: usize = 64;
+
 /// A row as it was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Imprint<'a> {
@@ -81,6 +84,7 @@ impl<'a> Imprints<'a> {
         self.now.clear();
         self.read = 0;
         let seed = xxh3_64_with_seed(id_field.as_bytes(), READING);
+        let seed = xxh3_64_with_seed(&[u8::from(kind.signed_links)], seed);
         self.seed = kind.volatile.iter().fold(seed, |seed, name| xxh3_64_with_seed(name.as_bytes(), seed));
     }
 
@@ -89,8 +93,9 @@ impl<'a> Imprints<'a> {
     pub(super) fn recognise(&mut self, text: &'a str) -> Option<Row<'a>> {
         let imprint = *self.before.get(self.next)?;
         let row = text.get(..usize::try_from(imprint.length).ok()?)?;
-        let Imprint { id, scorecard_id, last_edited, .. } = imprint;
-        let (id, fingerprint) = (ElementId(id), self.mask(row, Fingerprint::from_bytes(imprint.masked)));
+        let Imprint { id, scorecard_id, last_edited, masked, .. } = imprint;
+        let id = ElementId(id);
+        let fingerprint = self.mask(row, (scorecard_id, last_edited), Fingerprint::from_bytes(masked));
         self.known?.holds(id, fingerprint).then(|| {
             self.next += 1;
             self.now.push(imprint);
@@ -108,6 +113,7 @@ impl<'a> Imprints<'a> {
         let Row { id, fingerprint, scorecard_id, .. } = *row;
         // Rows come in the order of the last time, but for those that are new or gone.
         let later = self.before.get(self.next..).unwrap_or_default();
+        let later = &later[..later.len().min(AHEAD_MAX)];
         self.next += later.iter().position(|imprint| imprint.id == id.0).map_or(0, |at| at + 1);
         let last_edited = match &row.last_edited {
             None => None,
@@ -116,13 +122,17 @@ impl<'a> Imprints<'a> {
         };
         let Cow::Borrowed(text) = row.document else { return };
         let Ok(length) = u32::try_from(text.len()) else { return };
-        let masked = self.mask(text, fingerprint).to_bytes();
+        let masked = self.mask(text, (scorecard_id, last_edited), fingerprint).to_bytes();
         self.now.push(Imprint { length, masked, id: id.0, scorecard_id, last_edited });
     }
 
-    /// Masks a fingerprint with the hash of a text, or brings it forth again.
-    fn mask(&self, text: &str, fingerprint: Fingerprint) -> Fingerprint {
-        Fingerprint(fingerprint.0 ^ xxh3_128_with_seed(text.as_bytes(), self.seed))
+    /// Masks a fingerprint with the hash of a text and of what is kept beside it, or brings it forth again.
+    fn mask(&self, text: &str, facts: (Option<i64>, Option<&str>), fingerprint: Fingerprint) -> Fingerprint {
+        let (scorecard_id, last_edited) = facts;
+        let scorecard_id = scorecard_id.map_or(u64::MAX, i64::cast_unsigned);
+        let seed =
+            last_edited.map_or(scorecard_id, |stamp| xxh3_64_with_seed(stamp.as_bytes(), scorecard_id));
+        Fingerprint(fingerprint.0 ^ xxh3_128_with_seed(text.as_bytes(), self.seed ^ seed))
     }
 }
 
@@ -199,7 +209,29 @@ mod tests {
         let known = known(&[ROW]);
         assert_eq!(recognised(ROW, &known, &kind(), "scorecardId"), None);
         let volatile = Kind { volatile: vec!["views".into()], ..kind() };
-        assert_eq!(recognised(ROW, &known, &volatile, "objectId"), None);
+        let signed = Kind { signed_links: !kind().signed_links, ..kind() };
+        for kind in [volatile, signed] {
+            assert_eq!(recognised(ROW, &known, &kind, "objectId"), None);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_beside_the_hash_cannot_be_another_than_was_read() {
+        let (known, kind, kept) = (known(&[ROW]), kind(), kept());
+        let imprint = postcard::from_bytes::<Vec<Imprint<'_>>>(&kept).unwrap()[0];
+        let damaged = [
+            Imprint { scorecard_id: Some(8), ..imprint },
+            Imprint { scorecard_id: None, ..imprint },
+            Imprint { last_edited: Some("2026-03-02"), ..imprint },
+            Imprint { last_edited: None, ..imprint },
+            Imprint { id: 6, ..imprint },
+        ];
+        for (imprint, is_recognised) in damaged.into_iter().map(|i| (i, false)).chain([(imprint, true)]) {
+            let kept = postcard::to_stdvec(&[imprint][..]).unwrap();
+            let mut imprints = Imprints::of_page(&known, &kept);
+            imprints.begin(&kind, "objectId");
+            assert_eq!(imprints.recognise(ROW).is_some(), is_recognised, "{imprint:?}");
+        }
     }
 
     #[test]

@@ -36,7 +36,8 @@ async fn a_large_store_of_an_earlier_version_is_taken_on_within_100_mb() {
     rusqlite::Connection::open(bench.file("clearpoint.db"))
         .unwrap()
         .execute_batch(
-            "DROP INDEX elements_plan; DROP INDEX fields_kind; DROP INDEX fields_unnamed;
+            "DROP INDEX elements_plan; DROP INDEX fields_unnamed; DROP TABLE imprints;
+             ALTER TABLE view_columns DROP COLUMN is_detailed;
              PRAGMA user_version = 3; DELETE FROM migrations WHERE version = 4;
              CREATE INDEX elements_plan ON elements (kind, connection, id, state, fingerprint, changed_run);
              CREATE INDEX elements_last_edited ON elements (kind) WHERE kind = 'none';

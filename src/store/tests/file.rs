@@ -88,23 +88,22 @@ async fn a_store_of_an_earlier_version_is_brought_to_this_one() {
     let mut bench = Bench::new().await;
     bench.sync_rows(&[r#"{"objectId":1,"lastEdited":"01/02/2026"}"#]).await;
     let read = Read { id: ElementId(1), document: Some(r#"{"objectId":1,"tier":"gold"}"#.into()) };
-    let run = bench.begin().await;
-    bench.store.commit_details(run, &city(), &bench.kind, &[read], noon()).await.unwrap();
+    bench.store.commit_details(bench.begin().await, &city(), &bench.kind, &[read], noon()).await.unwrap();
     bench.store.refresh_views_of(&city()).await.unwrap();
     let path = bench.dir.path().join("store.db");
     let sql = || Connection::open(&path).unwrap();
     let before = "DROP INDEX elements_plan; DROP INDEX fields_unnamed; DROP TABLE imprints;
-        ALTER TABLE view_columns DROP COLUMN is_detailed;
-        PRAGMA user_version = 3; DELETE FROM migrations WHERE version = 4;
+        ALTER TABLE view_columns DROP COLUMN is_detailed; PRAGMA user_version = 3;
+        DELETE FROM migrations WHERE version = 4;
         CREATE INDEX elements_plan ON elements (kind, connection, id, state, fingerprint, changed_run);
         CREATE INDEX elements_last_edited ON elements (kind, connection, last_edited)";
     sql().execute_batch(before).unwrap();
-    let store = open(&path).await.unwrap();
-    assert_eq!(store.expected(&city(), &bench.kind.name, "01/02/2026", 9).await.unwrap(), [ElementId(1)]);
+    let expected = open(&path).await.unwrap().expected(&city(), &bench.kind.name, "01/02/2026", 9).await;
+    assert_eq!(expected.unwrap(), [ElementId(1)]);
     assert_eq!(bench.one("SELECT field FROM view_columns WHERE is_detailed"), "tier");
+    let rows = "SELECT id FROM elements WHERE kind = '' AND connection = '' AND last_edited = ''";
     let plan =
-        "EXPLAIN QUERY PLAN SELECT id FROM elements WHERE kind = '' AND connection = '' AND last_edited = ''";
-    let plan: String = sql().query_row(plan, [], |row| row.get(3)).unwrap();
+        sql().query_row(&format!("EXPLAIN QUERY PLAN {rows}"), [], |row| row.get::<_, String>(3)).unwrap();
     assert!(plan.contains("COVERING INDEX elements_plan"), "{plan}");
 }
 

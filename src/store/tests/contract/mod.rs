@@ -70,7 +70,7 @@ impl Pull {
     /// Has a page look like this.
     pub(super) fn show(&mut self, page: u32, bytes: &str) {
         self.imprints.pages = self.imprints.pages.max(page);
-        self.imprints.changed.push((page, self.spool.append(bytes.as_bytes()).unwrap()));
+        self.imprints.changed.insert(page, self.spool.append(bytes.as_bytes()).unwrap());
     }
 }
 
