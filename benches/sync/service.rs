@@ -72,9 +72,15 @@ pub(crate) fn ready(report: &mut Report, account: &Account) {
     report.goal("start to ready with a store of 200,000", median(took), 50.0, " ms");
 }
 
-/// An idle daemon, with one connection and with three hundred.
-pub(crate) fn idle(report: &mut Report) {
-    for connections in [1, 300] {
+/// A daemon that has nothing to do, with the account that it had pulled before.
+struct Idle {
+    daemon: Daemon,
+    _account: Account,
+}
+
+impl Idle {
+    /// Starts one whose every connection has had a run.
+    fn start(connections: usize) -> Self {
         let account = Account::of(200);
         let due_in = if connections == 1 { SOON } else { FAR };
         if connections > 1 {
@@ -86,21 +92,28 @@ pub(crate) fn idle(report: &mut Report) {
         let (daemon, _) =
             Daemon::start(|service| account.configure_many(connections, due_in, LISTS, service));
         wait_for_runs(&account.database(), connections);
-        thread::sleep(SETTLED_AFTER);
-        let share = daemon.running.share_of_a_core(WATCHED);
-        let memory = daemon.running.status_kib("VmRSS") as f64 * 1024.0 / 1e6;
-        if connections == 1 {
-            report.goal("idle daemon, memory", memory, 15.0, " MB");
-        } else {
-            println!("an idle daemon with {connections} connections holds {memory:.1} MB");
-            report.goal("idle daemon with 300 connections, share of a core", share * 100.0, 0.1, " %");
-            for path in ["/metrics", "/"] {
-                let took = (0..TIMES).map(|_| daemon.answer_time(path)).collect();
-                report.goal(format!("{path} with 300 connections"), median(took), 10.0, " ms");
-            }
-        }
-        daemon.running.stop();
+        Self { daemon, _account: account }
     }
+
+    fn memory_mb(&self) -> f64 {
+        self.daemon.running.status_kib("VmRSS") as f64 * 1024.0 / 1e6
+    }
+}
+
+/// Idle daemons side by side: one has one connection, one three hundred.
+pub(crate) fn idle(report: &mut Report) {
+    let (one, many) = (Idle::start(1), Idle::start(300));
+    thread::sleep(SETTLED_AFTER);
+    let share = many.daemon.running.share_of_a_core(WATCHED);
+    report.goal("idle daemon, memory", one.memory_mb(), 15.0, " MB");
+    println!("an idle daemon with 300 connections holds {:.1} MB", many.memory_mb());
+    report.goal("idle daemon with 300 connections, share of a core", share * 100.0, 0.1, " %");
+    for path in ["/metrics", "/"] {
+        let took = (0..TIMES).map(|_| many.daemon.answer_time(path)).collect();
+        report.goal(format!("{path} with 300 connections"), median(took), 10.0, " ms");
+    }
+    one.daemon.running.stop();
+    many.daemon.running.stop();
 }
 
 /// Waits until each connection has had a run that is over.
