@@ -56,3 +56,14 @@ async fn what_pages_looked_like_is_kept_while_the_list_has_them() {
     bench.sync(&pull).await;
     assert_eq!(kept(&bench, &kind, 1).await, pages([(1, "first"), (2, "second"), (3, "first")]));
 }
+
+/// A list may be asked for again with a larger count: then its first page comes twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_page_that_came_twice_the_later_is_kept() {
+    let mut bench = Bench::new().await;
+    let kind = bench.kind.clone();
+    let mut pull = bench.pull(&[r#"{"objectId":1,"name":"a"}"#]);
+    ["first", "second"].into_iter().for_each(|bytes| pull.show(1, bytes));
+    bench.sync(&pull).await;
+    assert_eq!(kept(&bench, &kind, 1).await, pages([(1, "second")]));
+}
