@@ -41,7 +41,7 @@ pub struct Engine {
     warnings: watch::Sender<Arc<Warnings>>,
     /// When history was last looked through for what is to be forgotten.
     pub(super) forgot_at: Arc<Mutex<Option<DateTime<Utc>>>>,
-    /// Held by whoever looks at a connection and shows it, so that what was looked at last is shown last.
+    /// Held by whoever looks at the store and shows it, so that what was looked at last is shown last.
     pub(super) looking: Arc<Mutex<()>>,
     /// Where the empty store of a command that only looks stands.
     _scratch: Option<TempDir>,

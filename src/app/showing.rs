@@ -19,11 +19,13 @@ impl Engine {
     /// Looks at everything, and shows it where there is [room](Self::make_room).
     ///
     /// # Errors
-    /// The store cannot be read.
+    /// The store cannot be read; of connections, all that can be looked at are shown even so.
     pub async fn survey(&self) -> Result<(), AppError> {
+        let mut shown = Ok(());
         for connection in &self.config.connections {
-            self.show_connection(connection).await?;
+            shown = shown.and(self.show_connection(connection).await);
         }
+        shown?;
         let names: Vec<&ConnectionName> =
             self.config.connections.iter().map(|connection| &connection.name).collect();
         self.board.show_left_behind(survey::left_behind(&self.store, &names).await?);
@@ -47,6 +49,7 @@ impl Engine {
     }
 
     async fn show_store(&self) -> Result<(), AppError> {
+        let _alone = self.looking.lock().await;
         self.board.show_changes(self.store.latest_changes(CHANGES_SHOWN).await?);
         self.board.show_bytes(self.store.bytes());
         Ok(())
