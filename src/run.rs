@@ -201,6 +201,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// Whether it did not come to its end because the program was asked to stop.
+    #[must_use]
+    pub fn was_stopped(&self) -> bool {
+        self.reason.as_deref() == Some(STOPPED)
+    }
+
     /// How long it took; `None` while it runs.
     #[must_use]
     pub fn lasted(&self) -> Option<TimeDelta> {

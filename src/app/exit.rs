@@ -15,7 +15,7 @@ pub enum Exit {
     MustChange,
     /// A key was refused (or, for `keys` and `check`, is expired or inside `--fail-within`).
     Refused,
-    /// Something was stored, something else was not.
+    /// Something was stored, something else was not; or the command was asked to stop before its end.
     Partial,
     /// Another process is at it.
     Busy,

@@ -301,6 +301,8 @@ fn closing_line(run: &Run, standing: &Standing) {
     }
     match outcome {
         Outcome::Ok => line!(info),
+        // Whoever asked it to stop knows.
+        _ if run.was_stopped() => line!(warn),
         Outcome::Partial | Outcome::Deferred => line!(warn),
         Outcome::Failed | Outcome::Refused => line!(error),
     }

@@ -68,11 +68,17 @@ async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Sync
     let mut synced = Vec::new();
     let mut exits = Vec::new();
     for connection in engine.connections(arguments.connection.as_deref())? {
-        let (one, exit) = sync_one(&engine, connection, arguments.mode(), cancel.clone()).await;
+        let (one, exit) = match *cancel.borrow() {
+            true => not_reached(connection),
+            false => sync_one(&engine, connection, arguments.mode(), cancel.clone()).await,
+        };
         synced.push(one);
         exits.push(exit);
     }
-    if let Err(error) = engine.publish().await {
+    // A copy of a large store takes longer than whoever stops the program waits.
+    if !*cancel.borrow()
+        && let Err(error) = engine.publish().await
+    {
         let error = error.to_text();
         tracing::error!(event = "publish_failed", error, "copy for readers is not made");
         exits.push(Exit::Partial);
@@ -82,6 +88,13 @@ async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Sync
         () = stopped(cancel, &engine.clock) => {}
     }
     Ok((synced, Exit::worst(exits)))
+}
+
+/// What becomes of a connection whose turn did not come before the program was asked to stop: nothing, and no run
+/// has failed.
+fn not_reached(connection: &Connection) -> (Synced, Exit) {
+    let (exit, text) = (Exit::Partial, "the program was asked to stop before its turn".to_owned());
+    (Synced { connection: connection.name.to_string(), exit: exit.code(), run: None, error: Some(text) }, exit)
 }
 
 /// A short while after the program is asked to stop.
@@ -109,7 +122,8 @@ async fn sync_one(
     let name = connection.name.to_string();
     match answer {
         Ok(Passed { run, .. }) => {
-            let exit = Exit::from(run.outcome.expect("a reported run has ended"));
+            let outcome = run.outcome.expect("a reported run has ended");
+            let exit = if run.was_stopped() { Exit::Partial } else { Exit::from(outcome) };
             (Synced { connection: name, exit: exit.code(), run: Some(run), error: None }, exit)
         }
         Err(error) => {

@@ -80,6 +80,9 @@ pub use transfer::{Hold, Onto, Progress, Sum, TableCopy};
 pub use values::{HELD_VALUES, ValuesDone};
 pub use warnings::{DeliveryRecord, WarningRecord};
 
+/// So often it is looked whether a store that is to be closed is still worked with.
+const CLOSE_LOOK: Duration = Duration::from_millis(10);
+
 /// Why the store did not do what was asked, by what the caller does about it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -207,6 +210,27 @@ impl Store {
                 Self::Postgres(Arc::new(db))
             }
         })
+    }
+
+    /// Closes the store once nobody else in this process works with it: a file then holds all that its write-ahead
+    /// log held, which is gone. `false`: somebody still does after `patience`, and whoever opens the file next takes
+    /// the log in.
+    pub async fn close(self, clock: &Clock, patience: Duration) -> bool {
+        let Self::Sqlite(mut db) = self else { return true };
+        let until = clock.now() + patience;
+        loop {
+            db = match Arc::try_unwrap(db) {
+                Ok(db) => {
+                    db.close();
+                    return true;
+                }
+                Err(shared) => shared,
+            };
+            if clock.now() >= until {
+                return false;
+            }
+            clock.sleep(CLOSE_LOOK).await;
+        }
     }
 
     /// The clock to go by: a database's own, where this machine's would be gone by, so that all programs on it

@@ -220,6 +220,18 @@ impl Sqlite {
         }
     }
 
+    /// Takes the write-ahead log into the file, also where others look at it meanwhile, and closes it.
+    pub(super) fn close(self) {
+        blocking(|| {
+            let Self { reader, writer, .. } = self;
+            drop(reader);
+            if let Some(Ok(sql)) = writer.map(Mutex::into_inner) {
+                // Whoever opens it next makes up for that.
+                let _ = sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            }
+        });
+    }
+
     /// What SQLite finds wrong with the file, if anything. Looks by itself, for it may take minutes.
     pub(super) fn quick_check(&self) -> Result<Vec<String>, StoreError> {
         let check = || -> rusqlite::Result<Vec<String>> {

@@ -130,6 +130,41 @@ async fn a_daemon_that_starts_is_healthy_and_survives_an_early_reload() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_to_stop_is_heard_in_the_start_too() {
+    let bench = bench().await;
+    let other = Connection::open(bench.file("clearpoint.db")).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let daemon = bench.start(&["run"]);
+    while !bench.run(&["health"]).await.text().contains("starting") {}
+    let asked = Instant::now();
+    let ran = daemon.stop().await;
+    assert!(asked.elapsed() < Duration::from_secs(10), "{ran}");
+    ran.assert_code(&[0]);
+    assert_eq!(ran.told("event").as_deref(), Some("daemon_stopped"), "{ran}");
+    drop(other);
+    bench.sync_full().await;
+    bench.assert_mirrors_kind("measures");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_was_stopped_leaves_all_it_stored_in_the_file_alone() {
+    let bench = bench().await;
+    for round in 1..=3 {
+        let mut daemon = bench.start(&["run"]);
+        daemon.says("run_finished").await;
+        let ran = daemon.stop().await;
+        assert_eq!(ran.told("store_closed").as_deref(), Some("true"), "{ran}");
+        let copy = bench.file("copy.db");
+        std::fs::copy(bench.file("clearpoint.db"), &copy).unwrap();
+        let alone = Connection::open(&copy).unwrap();
+        let runs = "SELECT count(*) FROM runs WHERE finished_at IS NOT NULL";
+        let stored: i64 = alone.query_row(runs, [], |row| row.get(0)).unwrap();
+        assert_eq!(stored, bench.number(runs), "in round {round}");
+        assert!(stored >= round);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn health_tells_a_daemon_that_turns_from_one_that_hangs_or_is_gone() {
     let bench = bench().await;
     let never = bench.run(&["health"]).await;

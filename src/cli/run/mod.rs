@@ -4,51 +4,90 @@ mod reload;
 mod store;
 mod turn;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
 
 use super::Exit;
 use crate::app::{self, AppError, Engine, Settings};
 use crate::board::FirstLook;
 use crate::clock::Clock;
 use crate::daemon::{self, Deliveries, Drained, Member, Orders, Seating, Signs, Turn, Turns};
+use crate::deliver::Courier;
 use crate::server::{Serving, Shown};
 use crate::store::DaemonLock;
 use crate::systemd::Systemd;
+use crate::task::Task;
 use crate::version;
 use reload::Reloads;
 
 /// Share of an interval over which the starts of runs are spread.
 const JITTER: f64 = 0.1;
 
+/// How long the store is waited for at the end, until nobody works with it any more.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+
 pub(super) fn run(path: &Path, log: &str) -> Result<Exit, AppError> {
-    app::block_on(serve(path, log))?
+    app::block_on(run_until_stopped(path.to_owned(), log.to_owned()))?
 }
 
-async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
+async fn run_until_stopped(path: PathBuf, log: String) -> Result<Exit, AppError> {
     // Before anything else: a reload that comes early must end nothing.
     let refused = |source| AppError::System { context: "cannot register signals", source };
     let (stops, requests) = (daemon::stops().map_err(refused)?, daemon::reloads().map_err(refused)?);
-    let Settings { path, config } = Settings::load(path, log)?;
+    // On a thread of its own: whoever keeps the store to himself holds it up, and a stop is heard meanwhile.
+    let starting = Task::begin(start(path, log));
+    let mut asked = stops.clone();
+    let started = tokio::select! {
+        started = starting.end() => started?,
+        // The sender lives as long as somebody listens.
+        _ = asked.wait_for(|stops| *stops > 0) => {
+            tracing::info!(event = "daemon_stopped", runs_cut = 0, store_closed = false, "daemon stopped in its start");
+            return Ok(Exit::Done);
+        }
+    };
+    Ok(serve(started, stops, requests).await)
+}
+
+/// The daemon, ready to serve.
+struct Started {
+    path: PathBuf,
+    lock: DaemonLock,
+    engine: Arc<Engine>,
+    couriers: Vec<Courier>,
+    turns: Turns,
+    first_look: FirstLook,
+    serving: Option<Serving>,
+}
+
+/// All that comes before the first turn. Cut off anywhere, it loses nothing: a store is brought up to date in one
+/// transaction.
+async fn start(path: PathBuf, log: String) -> Result<Started, AppError> {
+    let Settings { path, config } = Settings::load(&path, &log)?;
     app::refuse_shared_keys(&config)?;
     let lock = DaemonLock::take(&config.daemon_place(), &Clock::System).await?;
     let engine = Arc::new(Engine::open(config, Clock::System).await?);
-    let clock = engine.clock.clone();
     engine.look_at_secrets();
     engine.retire_warnings().await?;
     for connection in &engine.config.connections {
         engine.look_at_start(connection).await?;
     }
     let couriers = engine.couriers().await?;
-    engine.board.start(clock.now());
+    engine.board.start(engine.clock.now());
     engine.make_room();
     let first_look = engine.board.look_first();
-    let _serving = serve_status(&engine).await?;
+    let serving = serve_status(&engine).await?;
     // What ends from here on, also elsewhere, serves what is due now.
-    let now = clock.now();
+    let now = engine.clock.now();
     let turns = Turns::new(seating(&engine).await?, JITTER, now);
+    Ok(Started { path, lock, engine, couriers, turns, first_look, serving })
+}
+
+async fn serve(started: Started, stops: watch::Receiver<u32>, requests: watch::Receiver<u32>) -> Exit {
+    let Started { path, lock, engine, couriers, turns, first_look, serving: _serving } = started;
     tracing::info!(
         event = "daemon_started",
         connections = engine.config.connections.len(),
@@ -56,34 +95,31 @@ async fn serve(path: &Path, log: &str) -> Result<Exit, AppError> {
         commit = version::COMMIT,
         "daemon started"
     );
-    let store = engine.store.clone();
+    let (store, clock, board) = (engine.store.clone(), engine.clock.clone(), Arc::clone(&engine.board));
     let deliveries = Arc::new(Mutex::new(Deliveries::start(couriers, &clock, &engine.queued())));
-    let board = Arc::clone(&engine.board);
     let (engine, current) = watch::channel(engine);
-    let beside = [
-        tokio::spawn(look_first(Arc::clone(&engine.borrow()), first_look)),
-        tokio::spawn(store::look_over(Arc::clone(&engine.borrow()))),
-        tokio::spawn(app::keep_published(current.clone())),
-        tokio::spawn(daemon::watch_store(store, clock.clone(), Arc::clone(&board))),
-    ];
+    let mut beside = JoinSet::new();
+    beside.spawn(look_first(Arc::clone(&engine.borrow()), first_look));
+    beside.spawn(store::look_over(Arc::clone(&engine.borrow())));
+    beside.spawn(app::keep_published(current.clone()));
+    beside.spawn(daemon::watch_store(store.clone(), clock.clone(), Arc::clone(&board)));
     let (seats, seating) = watch::channel(None);
     let reloads = Reloads { path, engine, seats, deliveries: Arc::clone(&deliveries) };
-    let reloading = tokio::spawn(reloads.serve(requests));
+    beside.spawn(reloads.serve(requests));
     let pass = move |turn: Turn, cancel| turn::serve(current.clone(), turn, cancel);
     let mut signs = Signs::new(Systemd::new(app::notify_socket()), Some(lock), board);
     let drained = daemon::serve(turns, &clock, &mut signs, Orders { stops, seating }, pass).await;
-    reloading.abort();
-    beside.iter().for_each(tokio::task::JoinHandle::abort);
-    let runs_cut = match drained {
+    beside.abort_all();
+    let (runs_cut, store_closed) = match drained {
         Drained::Whole => {
             deliveries.lock().await.end().await;
-            0
+            (0, store.close(&clock, CLOSE_MAX).await)
         }
         // Whoever stops the program has waited long enough.
-        Drained::Cut(count) => count,
+        Drained::Cut(count) => (count, false),
     };
-    tracing::info!(event = "daemon_stopped", runs_cut, "daemon stopped");
-    Ok(Exit::Done)
+    tracing::info!(event = "daemon_stopped", runs_cut, store_closed, "daemon stopped");
+    Exit::Done
 }
 
 /// Looks at everything for the first time, beside the first runs: to count what a large store holds takes
