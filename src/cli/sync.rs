@@ -68,7 +68,8 @@ async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Sync
     let mut synced = Vec::new();
     let mut exits = Vec::new();
     for connection in engine.connections(arguments.connection.as_deref())? {
-        let (one, exit) = match *cancel.borrow() {
+        let is_stopped = *cancel.borrow();
+        let (one, exit) = match is_stopped {
             true => not_reached(connection),
             false => sync_one(&engine, connection, arguments.mode(), cancel.clone()).await,
         };
@@ -76,9 +77,8 @@ async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Sync
         exits.push(exit);
     }
     // A copy of a large store takes longer than whoever stops the program waits.
-    if !*cancel.borrow()
-        && let Err(error) = engine.publish().await
-    {
+    let is_stopped = *cancel.borrow();
+    if !is_stopped && let Err(error) = engine.publish().await {
         let error = error.to_text();
         tracing::error!(event = "publish_failed", error, "copy for readers is not made");
         exits.push(Exit::Partial);
@@ -94,7 +94,10 @@ async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Sync
 /// has failed.
 fn not_reached(connection: &Connection) -> (Synced, Exit) {
     let (exit, text) = (Exit::Partial, "the program was asked to stop before its turn".to_owned());
-    (Synced { connection: connection.name.to_string(), exit: exit.code(), run: None, error: Some(text) }, exit)
+    (
+        Synced { connection: connection.name.to_string(), exit: exit.code(), run: None, error: Some(text) },
+        exit,
+    )
 }
 
 /// A short while after the program is asked to stop.

@@ -1,6 +1,7 @@
-//! A store that stops a run in its middle: the record says so.
+//! What is stopped in its middle, by its store or by whoever asks: the record says so.
 
-use clearpoint_sync::simulator::{Size, World};
+use clearpoint_sync::simulator::{ApiKey, Size, World};
+use serde_json::Value;
 
 use crate::harness::Setup;
 
@@ -21,4 +22,29 @@ async fn a_run_that_the_store_stops_is_recorded_as_failed_with_the_reason() {
     bench.look.change("DROP TRIGGER no_measures");
     bench.sync_full().await;
     bench.assert_mirrors();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_is_asked_to_stop_begins_with_no_other_connection_and_fails_none() {
+    let mut world = World::generate(313, &Size::small());
+    let (access, secret) = ("town-access".to_owned(), "town-secret".to_owned());
+    world.add_key(ApiKey { access, secret, expires: None, user: World::USER.into() });
+    let bench = Setup::of(world).start().await;
+    bench.write_secret("town-access", "town-access");
+    bench.write_secret("town-secret", "town-secret");
+    let config = std::fs::read_to_string(bench.file("config.toml")).unwrap();
+    let url = bench.simulator.base_url();
+    let town = format!(
+        "[connections.town]\nbase_url = \"{url}\"\n[connections.town.key]\nname = \"Key\"\n\
+         expires = 2099-12-31\naccess_key = {{ file = \"town-access\" }}\n\
+         secret_key = {{ file = \"town-secret\" }}\n"
+    );
+    std::fs::write(bench.file("config.toml"), config + &town).unwrap();
+    let sync = bench.start_held(&["--json", "sync"]).await;
+    let ran = sync.stop().await;
+    ran.assert_code(&[4]);
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&told[1]["connection"], &told[1]["run"]), (&"town".into(), &Value::Null), "{ran}");
+    assert_eq!(ran.stderr.matches("ERROR").count(), 0, "{ran}");
+    assert_eq!(bench.sql("SELECT connection FROM runs"), ["city"]);
 }
