@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::Value;
-use tracing::{Level, Metadata};
+use tracing::Level;
 
 use super::fields::Fields;
 
@@ -44,12 +44,12 @@ fn escaped(message: &str) -> String {
 }
 
 /// `{"time":"…","level":"INFO","target":"…","message":"…","connection":"city"}`
-pub(super) fn json(now: DateTime<Utc>, metadata: &Metadata<'_>, fields: &Fields) -> String {
+pub(super) fn json(now: DateTime<Utc>, level: Level, target: &str, fields: &Fields) -> String {
     let mut line = String::from("{");
     let head = [
         ("time", Value::from(time(now))),
-        ("level", metadata.level().as_str().into()),
-        ("target", metadata.target().into()),
+        ("level", level.as_str().into()),
+        ("target", target.into()),
         ("message", fields.message.as_str().into()),
     ];
     // An event may tell of a target of its own.

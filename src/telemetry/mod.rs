@@ -8,6 +8,7 @@
 mod fields;
 mod journal;
 mod line;
+mod outlet;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use crate::clock::Clock;
 use crate::config::LogFormat;
 use fields::Fields;
 use journal::{Entry, Journal};
+use outlet::Outlet;
 
 /// What is heard where nothing else was asked for.
 pub const FILTER: &str = "info";
@@ -52,9 +54,11 @@ pub enum TelemetryError {
 pub fn init(format: LogFormat, filter: &str, clock: Clock) -> Result<(), TelemetryError> {
     let Way { look, is_native } = Way::of_stderr(format);
     // A progress bar that stands on the terminal's last line makes room, and is drawn again below.
-    let erase = if io::stderr().is_terminal() { "\r\u{1b}[2K" } else { "" };
-    // A log that cannot be written has nobody to tell.
-    let write = move |line: &str| drop(io::stderr().lock().write_all(format!("{erase}{line}").as_bytes()));
+    let erase = if io::stderr().is_terminal() && !is_dumb() { "\r\u{1b}[2K" } else { "" };
+    let outlet = Outlet::new(io::stderr());
+    let write = move |line: &str, lost_line: &dyn Fn(u64) -> String| {
+        outlet.write(&format!("{erase}{line}"), lost_line);
+    };
     let journal = if is_native { Journal::open() } else { None };
     let lines = Lines { look, journal, clock, write: Box::new(write) };
     tracing::subscriber::set_global_default(heard(filter, lines)?).map_err(TelemetryError::Started)
@@ -70,6 +74,7 @@ pub fn subscriber(
     clock: Clock,
     write: impl Fn(&str) + Send + Sync + 'static,
 ) -> Result<impl Subscriber + Send + Sync, TelemetryError> {
+    let write = move |line: &str, _: &dyn Fn(u64) -> String| write(line);
     heard(filter, Lines { look, journal: None, clock, write: Box::new(write) })
 }
 
@@ -145,7 +150,7 @@ struct Way {
 
 impl Way {
     fn of_stderr(format: LogFormat) -> Self {
-        let may_colour = variable("NO_COLOR").is_none();
+        let may_colour = variable("NO_COLOR").is_none() && !is_dumb();
         Self::choose(format, is_journal(), io::stderr().is_terminal(), may_colour)
     }
 
@@ -171,6 +176,11 @@ fn is_journal() -> bool {
     variable("JOURNAL_STREAM").is_some_and(is_stderr)
 }
 
+/// Whether the terminal takes text alone.
+fn is_dumb() -> bool {
+    variable("TERM").is_some_and(|terminal| terminal == "dumb")
+}
+
 #[expect(clippy::disallowed_methods, reason = "where stderr leads to stands in the environment")]
 fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
@@ -182,7 +192,30 @@ struct Lines {
     /// Asked first, where there is one.
     journal: Option<Journal>,
     clock: Clock,
-    write: Box<dyn Fn(&str) + Send + Sync>,
+    write: Box<Write>,
+}
+
+/// Writes a finished line, or counts it; the line that says how many were lost is made by the second.
+type Write = dyn Fn(&str, &dyn Fn(u64) -> String) + Send + Sync;
+
+impl Lines {
+    fn line(&self, level: Level, target: &str, fields: &Fields) -> String {
+        match self.look {
+            Look::Json => line::json(self.clock.now(), level, target, fields),
+            Look::Journal => prefixed(level, &line::text(level.as_str(), fields)),
+            Look::Text { is_coloured } => {
+                let level = if is_coloured { line::coloured(level) } else { level.as_str() };
+                format!("{} {}\n", line::time(self.clock.now()), line::text(level, fields))
+            }
+        }
+    }
+
+    /// Says that so many lines were lost, for whoever reads on.
+    fn lost_line(&self, lines: u64) -> String {
+        let message = "log lines were lost: nobody read them".to_owned();
+        let list = vec![("event", "log_lost".into()), ("lines", lines.into())];
+        self.line(Level::WARN, module_path!(), &Fields { message, list })
+    }
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
@@ -211,21 +244,13 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
             }
         }
         let metadata = event.metadata();
-        let level = *metadata.level();
         if let Some(journal) = &self.journal
             && journal.send(&Entry::of_event(metadata, &fields)).is_ok()
         {
             return;
         }
-        let line = match self.look {
-            Look::Json => line::json(self.clock.now(), metadata, &fields),
-            Look::Journal => prefixed(level, &line::text(level.as_str(), &fields)),
-            Look::Text { is_coloured } => {
-                let level = if is_coloured { line::coloured(level) } else { level.as_str() };
-                format!("{} {}\n", line::time(self.clock.now()), line::text(level, &fields))
-            }
-        };
-        (self.write)(&line);
+        let line = self.line(*metadata.level(), metadata.target(), &fields);
+        (self.write)(&line, &|lines| self.lost_line(lines));
     }
 }
 

@@ -109,7 +109,7 @@ fn journald_outside_of_systemd_speaks_text_when_no_journal_listens() {
 fn logged_natively(journal: Journal, act: impl FnOnce()) -> String {
     let stderr = Arc::new(Mutex::new(String::new()));
     let sink = Arc::clone(&stderr);
-    let write = move |line: &str| sink.lock().unwrap().push_str(line);
+    let write = move |line: &str, _: &dyn Fn(u64) -> String| sink.lock().unwrap().push_str(line);
     let lines =
         Lines { look: Look::Journal, journal: Some(journal), clock: Clock::System, write: Box::new(write) };
     tracing::subscriber::with_default(heard("", lines).unwrap(), act);

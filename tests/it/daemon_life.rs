@@ -1,6 +1,8 @@
 //! A daemon's start and end, as signals and probes see them.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use clearpoint_sync::simulator::{Size, World};
@@ -9,6 +11,9 @@ use rusqlite::Connection;
 use crate::harness::{Bench, Setup};
 use crate::program::{Ran, Running, signal};
 use rustix::process::Signal;
+
+/// Longer than a daemon may take for three runs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn bench() -> Bench {
     let world = World::generate(194, &Size::small().with("measures", 40));
@@ -162,6 +167,35 @@ async fn a_daemon_that_was_stopped_leaves_all_it_stored_in_the_file_alone() {
         assert_eq!(stored, bench.number(runs), "in round {round}");
         assert!(stored >= round);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_any_more_holds_up_neither_runs_nor_the_end() {
+    let bench = bench().await;
+    bench.sync_full().await;
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    // What a pipe takes until it is full.
+    writer.write_all(&[b'x'; 1 << 16]).unwrap();
+    let mut daemon = Command::new(env!("CARGO_BIN_EXE_clearpoint-sync"))
+        .args(["--config", bench.file("config.toml").to_str().unwrap(), "run"])
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    let wanted = "SELECT count(*) FROM runs WHERE finished_at IS NOT NULL";
+    let deadline = Instant::now() + PATIENCE;
+    while bench.number(wanted) < 4 {
+        assert!(Instant::now() < deadline, "it stands still");
+        assert_eq!(daemon.try_wait().unwrap(), None);
+    }
+    reader.read_exact(&mut [0; 1 << 16]).unwrap();
+    let mut log = BufReader::new(reader).lines();
+    let lost = log.find(|line| line.as_ref().unwrap().contains("\"event\":\"log_lost\"")).unwrap().unwrap();
+    let lost: serde_json::Value = serde_json::from_str(&lost).unwrap();
+    assert!(lost["lines"].as_u64().unwrap() >= 3, "{lost}");
+    signal(daemon.id(), Signal::TERM);
+    let rest = log.map(Result::unwrap).collect::<Vec<_>>();
+    assert!(rest.last().unwrap().contains("daemon_stopped"), "{rest:?}");
+    assert_eq!(daemon.wait().unwrap().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::daemon::{self, Deliveries, Drained, Member, Orders, Seating, Signs, Turn, Turns};
 use crate::deliver::Courier;
 use crate::server::{Serving, Shown};
-use crate::store::DaemonLock;
+use crate::store::{DaemonLock, Store};
 use crate::systemd::Systemd;
 use crate::task::Task;
 use crate::version;
@@ -106,20 +106,27 @@ async fn serve(started: Started, stops: watch::Receiver<u32>, requests: watch::R
     let (seats, seating) = watch::channel(None);
     let reloads = Reloads { path, engine, seats, deliveries: Arc::clone(&deliveries) };
     beside.spawn(reloads.serve(requests));
+    let mut asked = stops.clone();
     let pass = move |turn: Turn, cancel| turn::serve(current.clone(), turn, cancel);
     let mut signs = Signs::new(Systemd::new(app::notify_socket()), Some(lock), board);
     let drained = daemon::serve(turns, &clock, &mut signs, Orders { stops, seating }, pass).await;
     beside.abort_all();
     let (runs_cut, store_closed) = match drained {
-        Drained::Whole => {
-            deliveries.lock().await.end().await;
-            (0, store.close(&clock, CLOSE_MAX).await)
-        }
+        Drained::Whole => tokio::select! {
+            closed = finish(&deliveries, store, &clock) => (0, closed),
+            _ = asked.wait_for(|stops| *stops > 1) => (0, false),
+        },
         // Whoever stops the program has waited long enough.
         Drained::Cut(count) => (count, false),
     };
     tracing::info!(event = "daemon_stopped", runs_cut, store_closed, "daemon stopped");
     Exit::Done
+}
+
+/// Tells the targets what is still to be told, and closes the store; gives whether it is closed.
+async fn finish(deliveries: &Mutex<Deliveries>, store: Store, clock: &Clock) -> bool {
+    deliveries.lock().await.end().await;
+    store.close(clock, CLOSE_MAX).await
 }
 
 /// Looks at everything for the first time, beside the first runs: to count what a large store holds takes
