@@ -38,7 +38,7 @@ pub async fn copy_store(
     let (from, to) = (settings.config.store.clone(), store_of(to)?);
     let store = Store::open_read_only(&place(&from)).await?;
     let other = Store::open(&place(&to), clock.now()).await?;
-    store.refuse_same(&other)?;
+    store.refuse_same(&other).await?;
     let names: Vec<ConnectionName> =
         settings.config.connections.iter().map(|connection| connection.name.clone()).collect();
     let _held = [store.hold(&names, COMMAND, &clock).await?, other.hold(&names, COMMAND, &clock).await?];

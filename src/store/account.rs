@@ -21,6 +21,7 @@ impl Store {
             let mut statement = sql.prepare_cached("SELECT name FROM connections ORDER BY name")?;
             statement.query_map((), |row| Ok(ConnectionName::parse(row.text(0)?)?))
         })
+        .await
     }
 
     /// The account that was accepted; `None` before the first one.
@@ -28,7 +29,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn account(&self, connection: &ConnectionName) -> Result<Option<Account>, StoreError> {
-        self.read(format_args!("read the account of {connection}"), |sql| account(sql, connection))
+        self.read(format!("read the account of {connection}"), |sql| account(sql, connection)).await
     }
 
     /// Accepts the account behind `base_url` with the scorecards visible now, and so uses up a release.
@@ -42,9 +43,10 @@ impl Store {
         base_url: &str,
         visible: &[ElementId],
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("accept the account of {connection}"), |sql| {
+        self.write_of(connection, format!("accept the account of {connection}"), |sql| {
             accept(sql, connection, base_url, visible)
         })
+        .await
     }
 
     /// Lets the next run of a connection accept what it sees, and asks for it to be a full one; `false`:
@@ -53,7 +55,7 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn release_connection(&self, connection: &ConnectionName) -> Result<bool, StoreError> {
-        self.write_of(connection, format_args!("release {connection}"), |sql| {
+        self.write_of(connection, format!("release {connection}"), |sql| {
             let changed = sql.execute(
                 "UPDATE connections SET is_released = TRUE WHERE name = ?1 AND base_url IS NOT NULL",
                 [connection.as_str()],
@@ -61,6 +63,7 @@ impl Store {
             runs::ask_for_full(sql, connection)?;
             Ok(changed == 1)
         })
+        .await
     }
 
     /// Takes back a release that no run has used yet: it was given for what another key shows.
@@ -68,7 +71,7 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn withdraw_release(&self, connection: &ConnectionName) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("take back the release of {connection}"), |sql| {
+        self.write_of(connection, format!("take back the release of {connection}"), |sql| {
             let name = connection.as_str();
             sql.execute(
                 "UPDATE connections SET is_released = FALSE WHERE name = ?1 AND is_released",
@@ -76,6 +79,7 @@ impl Store {
             )?;
             Ok(())
         })
+        .await
     }
 
     /// Whether something waits for a full run, whatever the schedule says: a person released the account
@@ -84,7 +88,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn waits_for_full(&self, connection: &ConnectionName) -> Result<bool, StoreError> {
-        self.read(format_args!("read what {connection} waits for"), |sql| {
+        self.read(format!("read what {connection} waits for"), |sql| {
             let mut asked = sql.prepare_cached(
                 "SELECT EXISTS (SELECT 1 FROM connections WHERE name = ?1 AND is_released)
                    OR EXISTS (SELECT 1 FROM held WHERE connection = ?1 AND is_released AND kind <> ?2)
@@ -94,6 +98,7 @@ impl Store {
             )?;
             asked.query_row((connection.as_str(), HELD_VALUES), |row| row.get(0))
         })
+        .await
     }
 
     /// How many runs in a row found the door closed, also before any account was accepted.
@@ -101,12 +106,13 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn doors_closed(&self, connection: &ConnectionName) -> Result<u32, StoreError> {
-        self.read(format_args!("read the account of {connection}"), |sql| {
+        self.read(format!("read the account of {connection}"), |sql| {
             let count = sql
                 .prepare_cached("SELECT doors_closed FROM connections WHERE name = ?1")?
                 .query_first([connection.as_str()], |row| row.get(0))?;
             Ok(count.unwrap_or(0))
         })
+        .await
     }
 
     /// Remembers how many runs in a row found the door closed.
@@ -118,7 +124,7 @@ impl Store {
         connection: &ConnectionName,
         count: u32,
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("remember the closed door of {connection}"), |sql| {
+        self.write_of(connection, format!("remember the closed door of {connection}"), |sql| {
             sql.execute(
                 "INSERT INTO connections (name, doors_closed) SELECT ?1, CAST(?2 AS bigint)
                  WHERE CAST(?2 AS bigint) <> 0 OR EXISTS (SELECT 1 FROM connections WHERE name = ?1)
@@ -128,6 +134,7 @@ impl Store {
             )?;
             Ok(())
         })
+        .await
     }
 
     /// Keeps what the operator declared about a connection, for the view `key_expiry`: all its keys,
@@ -143,7 +150,7 @@ impl Store {
         timezone: Tz,
         keys: &[&Key],
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("record the keys of {connection}"), |sql| {
+        self.write_of(connection, format!("record the keys of {connection}"), |sql| {
             sql.execute(
                 "INSERT INTO connections (name, mapped_user, timezone) VALUES (?1, ?2, ?3)
                  ON CONFLICT (name) DO UPDATE SET mapped_user = ?2, timezone = ?3,
@@ -153,7 +160,7 @@ impl Store {
                 (connection.as_str(), mapped_user, timezone.name()),
             )?;
             record_keys(sql, connection, keys)
-        })
+        }).await
     }
 
     /// At most `limit` elements of these kinds that people see, with their names, scorecards last: what
@@ -168,7 +175,7 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<(&'k Kind, ElementId, String)>, StoreError> {
         let names: Vec<&str> = kinds.iter().map(|kind| kind.name.as_str()).collect();
-        self.read(format_args!("read names of {connection}"), |sql| {
+        self.read(format!("read names of {connection}"), |sql| {
             let asked = numbered(3, names.len());
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT kind, id, name FROM elements
@@ -185,6 +192,7 @@ impl Store {
                 Ok((kind, ElementId(row.get(1)?), row.get(2)?))
             })
         })
+        .await
     }
 }
 

@@ -34,10 +34,12 @@ impl Store {
         kinds: &[Kind],
         now: DateTime<Utc>,
     ) -> Result<Vec<KindAge>, StoreError> {
-        let mut ages = self.read(format_args!("read how old the kinds of {connection} are"), |sql| {
-            let ages = kinds.iter().filter_map(|kind| age(sql, connection, &kind.name, now).transpose());
-            ages.collect::<Result<Vec<_>, _>>()
-        })?;
+        let mut ages = self
+            .read(format!("read how old the kinds of {connection} are"), |sql| {
+                let ages = kinds.iter().filter_map(|kind| age(sql, connection, &kind.name, now).transpose());
+                ages.collect::<Result<Vec<_>, _>>()
+            })
+            .await?;
         for age in ages.iter_mut().filter(|age| age.complete_as_of.is_none()) {
             match self.finding(connection, &age.kind, AWAITED).await? {
                 Some((_, since)) => age.awaited_since = since,

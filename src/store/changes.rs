@@ -21,9 +21,10 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn changes(&self, run: RunId, limit: u32) -> Result<Vec<ChangeStatus>, StoreError> {
-        self.read(format_args!("read what run {run} changed"), |sql| {
+        self.read(format!("read what run {run} changed"), |sql| {
             read(sql, "WHERE c.run = ?1 ORDER BY c.sequence LIMIT ?2", (run.0, limit))
         })
+        .await
     }
 
     /// The last `limit` changes of all connections, the newest first.
@@ -32,6 +33,7 @@ impl Store {
     /// The store cannot be read.
     pub async fn latest_changes(&self, limit: u32) -> Result<Vec<ChangeStatus>, StoreError> {
         self.read("read the latest changes", |sql| read(sql, "ORDER BY c.sequence DESC LIMIT ?1", [limit]))
+            .await
     }
 }
 

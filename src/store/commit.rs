@@ -26,7 +26,7 @@ impl Store {
     /// The spool cannot be read, or the store not written: nothing of the kind is stored.
     pub async fn commit_kind(&self, commit: KindCommit<'_>) -> Result<Committed, StoreError> {
         let doing = format!("store the {} of {}", commit.kind.name, commit.connection);
-        self.write_of(commit.connection, doing, |sql| apply(sql, &commit))
+        self.write_of(commit.connection, doing, |sql| apply(sql, &commit)).await
     }
 }
 

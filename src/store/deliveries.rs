@@ -80,11 +80,11 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Option<Delivery>, StoreError> {
         let next =
-            self.read(format_args!("read what waits for {target}"), |sql| due(sql, target, claim, now))?;
+            self.read(format!("read what waits for {target}"), |sql| due(sql, target, claim, now)).await?;
         if next.is_none() {
             return Ok(None);
         }
-        self.write(format_args!("claim a delivery to {target}"), |sql| {
+        self.write(format!("claim a delivery to {target}"), |sql| {
             // Another process may have been faster, also between these two statements.
             while let Some(delivery) = due(sql, target, claim, now)? {
                 let claimed = sql
@@ -100,6 +100,7 @@ impl Store {
             }
             Ok(None)
         })
+        .await
     }
 
     /// Marks a message as taken. One that was replaced while it was under way is kept as history, and
@@ -132,6 +133,7 @@ impl Store {
             .execute([delivery.id])?;
             Ok(())
         })
+        .await
     }
 
     /// Marks a message as tried in vain, and ends the claim. One that was replaced meanwhile is only
@@ -167,6 +169,7 @@ impl Store {
             }
             Ok(())
         })
+        .await
     }
 
     /// Gives up what waits for a target, was tried, and tells of a time before `before`.
@@ -179,7 +182,7 @@ impl Store {
         before: DateTime<Utc>,
         now: DateTime<Utc>,
     ) -> Result<Vec<GivenUp>, StoreError> {
-        self.write(format_args!("give up deliveries to {target}"), |sql| {
+        self.write(format!("give up deliveries to {target}"), |sql| {
             let stale = format!("target = ?1 AND told_at < ?2 AND tries > 0 AND {WAITS}");
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT notice, tries, answer FROM deliveries WHERE {stale} ORDER BY id"
@@ -194,6 +197,7 @@ impl Store {
             }
             Ok(given_up)
         })
+        .await
     }
 
     /// When the next message for a target is due, by its wait or by the end of another process's claim;
@@ -206,7 +210,7 @@ impl Store {
         target: &TargetName,
         now: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.read(format_args!("read what waits for {target}"), |sql| {
+        self.read(format!("read what waits for {target}"), |sql| {
             let mut statement = sql.prepare_cached(&format!("SELECT d.due_at, d.claimed_until {FIRST}"))?;
             let rows = statement.query_map([target.as_str()], |row| {
                 let (due_at, claimed_until): (Option<_>, Option<_>) = (row.get(0)?, row.get(1)?);
@@ -215,6 +219,7 @@ impl Store {
             let due = rows;
             Ok(due.into_iter().min())
         })
+        .await
     }
 
     /// How much waits for a target.
@@ -222,7 +227,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn waiting(&self, target: &TargetName) -> Result<Waiting, StoreError> {
-        self.read(format_args!("count what waits for {target}"), |sql| {
+        self.read(format!("count what waits for {target}"), |sql| {
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT count(*), count(CASE WHEN tries > 0 THEN 1 END), coalesce(max(tries), 0)
                  FROM deliveries WHERE target = ?1 AND {WAITS}"
@@ -231,6 +236,7 @@ impl Store {
                 Ok(Waiting { count: row.get(0)?, tried: row.get(1)?, tries: row.get(2)? })
             })
         })
+        .await
     }
 
     /// Drops what waits for targets that are no longer configured; what they were told stays. How many
@@ -239,13 +245,15 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn keep_targets(&self, targets: &[&TargetName]) -> Result<u64, StoreError> {
-        let gone = self.read("read the targets of deliveries", |sql| {
-            let mut statement =
-                sql.prepare_cached(&format!("SELECT DISTINCT target FROM deliveries WHERE {WAITS}"))?;
-            let known = statement.query_map((), |row| row.get::<String>(0))?;
-            let is_gone = |name: &String| targets.iter().all(|target| target.as_str() != name);
-            Ok(known.into_iter().filter(is_gone).collect::<Vec<_>>())
-        })?;
+        let gone = self
+            .read("read the targets of deliveries", |sql| {
+                let mut statement =
+                    sql.prepare_cached(&format!("SELECT DISTINCT target FROM deliveries WHERE {WAITS}"))?;
+                let known = statement.query_map((), |row| row.get::<String>(0))?;
+                let is_gone = |name: &String| targets.iter().all(|target| target.as_str() != name);
+                Ok(known.into_iter().filter(is_gone).collect::<Vec<_>>())
+            })
+            .await?;
         if gone.is_empty() {
             return Ok(0);
         }
@@ -258,6 +266,7 @@ impl Store {
             }
             Ok(dropped)
         })
+        .await
     }
 
     /// Queues how an open warning stands for those of these targets that never were to be told of it.
@@ -277,18 +286,19 @@ impl Store {
             }
             Ok((row, strangers))
         };
-        let (row, known) = self.read(format_args!("read who was told of {id}"), |sql| strangers(sql))?;
+        let (row, known) = self.read(format!("read who was told of {id}"), |sql| strangers(sql)).await?;
         if known.is_empty() {
             return Ok(());
         }
         let notice =
             Notice { warning: warning.clone(), phase: Phase::Raised, raised_at: *raised_at, at: *said_at };
-        self.write(format_args!("queue {id}"), |sql| {
+        self.write(format!("queue {id}"), |sql| {
             // Whoever else queues something of this warning waits here.
             sql.prepare_cached("UPDATE warnings SET said = said WHERE id = ?1")?.execute([row])?;
             let (row, strangers) = strangers(sql)?;
             strangers.into_iter().try_for_each(|target| queue(sql, row, target, &notice))
         })
+        .await
     }
 }
 

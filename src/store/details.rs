@@ -58,13 +58,14 @@ impl Store {
         reads: &[Read],
         read_at: DateTime<Utc>,
     ) -> Result<Vec<ElementId>, StoreError> {
-        self.write_of(connection, format_args!("store details of the {} of {connection}", kind.name), |sql| {
+        self.write_of(connection, format!("store details of the {} of {connection}", kind.name), |sql| {
             let writer = Writer::new(run, connection, kind.name.as_str(), Part::Detail.as_str(), read_at);
             asked(sql, &writer, reads)?;
             let changed = keep_details(sql, &writer, kind, reads)?;
             writer.finish(sql)?;
             Ok(changed)
         })
+        .await
     }
 }
 

@@ -26,7 +26,7 @@ impl Store {
         kind: &KindName,
         snapshot: &Snapshot,
     ) -> Result<Plan, StoreError> {
-        self.read(format_args!("compare the {kind} of {connection}"), |sql| {
+        self.read(format!("compare the {kind} of {connection}"), |sql| {
             let mut planning = Planning::new(snapshot);
             sql.stream(
                 "SELECT id, fingerprint, state FROM elements
@@ -39,6 +39,7 @@ impl Store {
             )?;
             Ok(planning.finish())
         })
+        .await
     }
 
     /// The elements of a kind that people see, and their fingerprints, with what the pages of its list looked like.
@@ -47,19 +48,21 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn known(&self, connection: &ConnectionName, kind: &KindName) -> Result<Known, StoreError> {
-        let known = self.read(format_args!("read which {kind} of {connection} are stored"), |sql| {
-            let mut present = Vec::new();
-            sql.stream(
-                "SELECT id, fingerprint FROM elements
+        let known = self
+            .read(format!("read which {kind} of {connection} are stored"), |sql| {
+                let mut present = Vec::new();
+                sql.stream(
+                    "SELECT id, fingerprint FROM elements
                  WHERE kind = ?1 AND connection = ?2 AND state = 'present' ORDER BY id",
-                (kind.as_str(), connection.as_str()),
-                |row| {
-                    present.push((ElementId(row.get(0)?), Fingerprint::from_bytes(row.get(1)?)));
-                    Ok(())
-                },
-            )?;
-            Ok(Known::new(present))
-        })?;
+                    (kind.as_str(), connection.as_str()),
+                    |row| {
+                        present.push((ElementId(row.get(0)?), Fingerprint::from_bytes(row.get(1)?)));
+                        Ok(())
+                    },
+                )?;
+                Ok(Known::new(present))
+            })
+            .await?;
         let (store, connection, kind) = (self.clone(), connection.clone(), kind.clone());
         Ok(known.with_imprints(move |page| store.imprints(&connection, &kind, page)))
     }
@@ -74,7 +77,7 @@ impl Store {
         kind: &KindName,
         ids: &[ElementId],
     ) -> Result<BTreeMap<ElementId, Vec<ElementId>>, StoreError> {
-        self.read(format_args!("read where {kind} of {connection} are placed"), |sql| {
+        self.read(format!("read where {kind} of {connection} are placed"), |sql| {
             let rows: Vec<_> = ids.iter().map(|id| key(kind.as_str(), connection, *id).to_vec()).collect();
             let placed = sql.query_rows(
                 "SELECT p.id, p.scorecard_id FROM rows JOIN placements AS p
@@ -90,6 +93,7 @@ impl Store {
             }
             Ok(found)
         })
+        .await
     }
 
     /// At most `limit` elements whose stored `lastEdited` is exactly `cursor`: an incremental pull that
@@ -104,7 +108,7 @@ impl Store {
         cursor: &str,
         limit: u32,
     ) -> Result<Vec<ElementId>, StoreError> {
-        self.read(format_args!("read what the {kind} of {connection} must bring back"), |sql| {
+        self.read(format!("read what the {kind} of {connection} must bring back"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT id FROM elements AS e
                  WHERE kind = ?1 AND connection = ?2 AND last_edited = ?3 AND state = 'present'
@@ -116,6 +120,7 @@ impl Store {
             let ids = statement.query_map(key, |row| Ok(ElementId(row.get(0)?)))?;
             Ok(ids)
         })
+        .await
     }
 
     /// How many elements people see, over all kinds.
@@ -123,12 +128,13 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn present(&self, connection: &ConnectionName) -> Result<u64, StoreError> {
-        self.read(format_args!("count the elements of {connection}"), |sql| {
+        self.read(format!("count the elements of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT count(*) FROM elements WHERE connection = ?1 AND state = 'present'",
             )?;
             statement.query_row([connection.as_str()], |row| row.get(0))
         })
+        .await
     }
 }
 

@@ -86,6 +86,7 @@ impl Store {
         self.read("read the kinds", |sql| {
             Ok(views::kinds(sql)?.iter().map(|kind| KindName::new(kind)).collect())
         })
+        .await
     }
 
     /// Hands over what is exported, piece by piece, in the order of connections and ids. Ends early where
@@ -103,6 +104,7 @@ impl Store {
             Err(Ended::Taker(error)) => Ok(Err(error)),
             Err(Ended::Store(fault)) => Err(fault),
         })
+        .await
     }
 }
 

@@ -62,7 +62,7 @@ impl Store {
         connection: &ConnectionName,
         scope: &Scope,
     ) -> Result<Forgotten, StoreError> {
-        self.read(format_args!("count what is known of {connection}"), |sql| {
+        self.read(format!("count what is known of {connection}"), |sql| {
             let rows = Rows::load(sql, connection, scope)?;
             let mut counts = Vec::new();
             for (table, which) in rows.tables() {
@@ -71,6 +71,7 @@ impl Store {
             }
             Ok(Forgotten::of(counts))
         })
+        .await
     }
 
     /// Takes away all that the store knows of a connection, a kind of it, or an element. Called under the
@@ -80,7 +81,7 @@ impl Store {
     /// The store cannot be written: some of it may be gone already.
     pub async fn forget(&self, connection: &ConnectionName, scope: &Scope) -> Result<Forgotten, StoreError> {
         let doing = format!("forget what is known of {connection}");
-        let rows = self.read(&doing, |sql| Rows::load(sql, connection, scope))?;
+        let rows = self.read(&doing, |sql| Rows::load(sql, connection, scope)).await?;
         let mut counts = Vec::new();
         for (Table { name, key, .. }, which) in rows.tables() {
             let delete = format!(
@@ -88,7 +89,7 @@ impl Store {
             );
             counts.push((
                 *name,
-                self.delete_in_batches(Some(connection), &doing, |sql| sql.execute(&delete, ()))?,
+                self.delete_in_batches(Some(connection), &doing, |sql| sql.execute(&delete, ())).await?,
             ));
         }
         Ok(Forgotten::of(counts))

@@ -63,5 +63,6 @@ impl Store {
             })?;
             Ok(rows)
         })
+        .await
     }
 }

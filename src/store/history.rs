@@ -123,17 +123,19 @@ impl Store {
         let mut left = limit.unwrap_or(u64::MAX);
         let mut last = match since {
             Since::Sequence(sequence) => sequence,
-            Since::Instant(at) => self.read("find changes by their time", |sql| before(sql, at))?,
+            Since::Instant(at) => self.read("find changes by their time", |sql| before(sql, at)).await?,
         };
         let key = (connection.map(ConnectionName::as_str), kind.map(KindName::as_str));
         while left > 0 {
             let rows = PAGE.min(u32::try_from(left).unwrap_or(PAGE));
-            let page = self.read("read changes", |sql| {
-                let which = "c.sequence > ?1 AND (CAST(?2 AS text) IS NULL OR c.connection = ?2)
+            let page = self
+                .read("read changes", |sql| {
+                    let which = "c.sequence > ?1 AND (CAST(?2 AS text) IS NULL OR c.connection = ?2)
                      AND (CAST(?3 AS text) IS NULL OR c.kind = ?3)
                      AND (CAST(?4 AS boolean) OR c.at >= ?5) ORDER BY c.sequence LIMIT ?6";
-                read(sql, which, (last, key.0, key.1, from.is_none(), from, rows))
-            })?;
+                    read(sql, which, (last, key.0, key.1, from.is_none(), from, rows))
+                })
+                .await?;
             let Some(newest) = page.last() else { break };
             last = newest.row.sequence;
             left -= page.len() as u64;
@@ -170,6 +172,7 @@ impl Store {
             newest.reverse();
             Ok(newest)
         })
+        .await
     }
 
     /// The sequence of the oldest change that is still kept.
@@ -180,6 +183,7 @@ impl Store {
         self.read("read the oldest change", |sql| {
             sql.prepare_cached("SELECT min(sequence) FROM changes")?.query_row((), |row| row.get(0))
         })
+        .await
     }
 
     /// Every change of an element that is still kept, in order.
@@ -192,10 +196,11 @@ impl Store {
         kind: &KindName,
         id: ElementId,
     ) -> Result<Vec<Change>, StoreError> {
-        self.read(format_args!("read what changed about {kind} {id} of {connection}"), |sql| {
+        self.read(format!("read what changed about {kind} {id} of {connection}"), |sql| {
             let which = "c.kind = ?1 AND c.connection = ?2 AND c.id = ?3 ORDER BY c.sequence";
             read(sql, which, (kind.as_str(), connection, id.0))
         })
+        .await
     }
 
     /// The elements of a kind with this id: of one connection, or of each that has it.
@@ -208,7 +213,7 @@ impl Store {
         kind: &KindName,
         id: ElementId,
     ) -> Result<Vec<ElementRecord>, StoreError> {
-        self.read(format_args!("read {kind} {id}"), |sql| {
+        self.read(format!("read {kind} {id}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT e.connection, e.name, e.state, e.reason, e.evidence, m.since, e.owner_id, u.name,
                    e.first_seen_at, e.changed_at, e.removed_at, e.last_edited, e.doc, e.detail
@@ -226,6 +231,7 @@ impl Store {
             }
             Ok(found)
         })
+        .await
     }
 
     /// The values of a measure, those that left it too, in the order of series and periods.
@@ -233,7 +239,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn points(&self, connection: &str, id: ElementId) -> Result<Vec<PointRecord>, StoreError> {
-        self.read(format_args!("read the values of measure {id} of {connection}"), |sql| {
+        self.read(format!("read the values of measure {id} of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT series, period, period_id, value, text, removed_at FROM measure_values
                  WHERE connection = ?1 AND measure_id = ?2",
@@ -254,6 +260,7 @@ impl Store {
             });
             Ok(points)
         })
+        .await
     }
 }
 

@@ -21,15 +21,16 @@ impl Store {
         kind: &KindName,
         from: u32,
     ) -> Vec<(u32, Vec<u8>)> {
-        let kept = self.read(format_args!("read what pages of {kind} of {connection} looked like"), |sql| {
-            let mut statement = sql.prepare_cached(&format!(
-                "SELECT page, bytes FROM imprints WHERE kind = ?1 AND connection = ?2 AND page >= ?3
+        let kept =
+            self.read_at_once(format!("read what pages of {kind} of {connection} looked like"), |sql| {
+                let mut statement = sql.prepare_cached(&format!(
+                    "SELECT page, bytes FROM imprints WHERE kind = ?1 AND connection = ?2 AND page >= ?3
                  ORDER BY page LIMIT {BATCH_MAX}"
-            ))?;
-            statement.query_map((kind.as_str(), connection.as_str(), i64::from(from)), |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-        });
+                ))?;
+                statement.query_map((kind.as_str(), connection.as_str(), i64::from(from)), |row| {
+                    Ok((row.get(0)?, row.get(1)?))
+                })
+            });
         kept.unwrap_or_default()
     }
 }

@@ -15,6 +15,7 @@ impl Store {
         self.read("read how keys are marked", |sql| {
             sql.prepare_cached("SELECT value FROM mark_key")?.query_row((), |row| row.get(0))
         })
+        .await
     }
 
     /// What is known of a connection's keys; nothing of one that was never asked with.
@@ -25,7 +26,7 @@ impl Store {
         &self,
         connection: &ConnectionName,
     ) -> Result<Vec<(KeySlot, KeyState)>, StoreError> {
-        self.read(format_args!("read what is known of the keys of {connection}"), |sql| {
+        self.read(format!("read what is known of the keys of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT slot, mark, asked_at, refused_since, refused_at, refused, doubt FROM key_states
                  WHERE connection = ?1 ORDER BY slot",
@@ -33,6 +34,7 @@ impl Store {
             let rows = statement.query_map([connection.as_str()], state)?;
             Ok(rows)
         })
+        .await
     }
 
     /// Remembers what the server said of a key. Writes only what differs.
@@ -47,7 +49,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         self.write_of(
             connection,
-            format_args!("remember what was said of the {slot} of {connection}"),
+            format!("remember what was said of the {slot} of {connection}"),
             |sql| {
                 let KeyState { mark, asked_at, refusal, doubt } = state;
                 let refusal = refusal.as_ref();
@@ -73,7 +75,7 @@ impl Store {
                 ))?;
                 Ok(())
             },
-        )
+        ).await
     }
 }
 

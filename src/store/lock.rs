@@ -142,7 +142,10 @@ impl Store {
     ) -> Result<ConnectionLock, StoreError> {
         let db = match self {
             Self::Sqlite(db) => db,
-            Self::Postgres(db) => return Ok(ConnectionLock(Kept::Lease(db.take(connection, command, now)?))),
+            Self::Postgres(db) => {
+                let _turn = db.lanes.write().await;
+                return Ok(ConnectionLock(Kept::Lease(db.take(connection, command, now)?)));
+            }
         };
         db.refuse_removed()?;
         let path = beside(db.path(), &format!("connection-{connection}"));
@@ -165,6 +168,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Option<ConnectionLock>, StoreError> {
         let Self::Postgres(db) = self else { return Ok(Some(ConnectionLock(Kept::Nothing))) };
+        let _turn = db.lanes.write().await;
         match db.take(connection, "look", now) {
             Ok(lease) => Ok(Some(ConnectionLock(Kept::Lease(lease)))),
             Err(StoreError::Busy(_)) => Ok(None),

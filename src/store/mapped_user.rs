@@ -26,7 +26,7 @@ impl Store {
         connection: &ConnectionName,
         users: &KindName,
     ) -> Result<Vec<String>, StoreError> {
-        self.read(format_args!("read the addresses of {connection}"), |sql| {
+        self.read(format!("read the addresses of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT doc FROM elements AS e WHERE kind = ?1 AND connection = ?2 AND state = 'present'
                    AND NOT EXISTS (SELECT 1 FROM missing AS m
@@ -36,6 +36,7 @@ impl Store {
             let addresses = statement.query_map(key, |row| Ok(tolerate::email(row.text(0)?)))?;
             Ok(addresses.into_iter().flatten().collect())
         })
+        .await
     }
 
     /// When the mapped user that is declared now was last looked for; `None`: never.
@@ -46,7 +47,7 @@ impl Store {
         &self,
         connection: &ConnectionName,
     ) -> Result<Option<MappedUserLook>, StoreError> {
-        self.read(format_args!("read the mapped user of {connection}"), |sql| {
+        self.read(format!("read the mapped user of {connection}"), |sql| {
             let look = sql
                 .prepare_cached(
                     "SELECT mapped_user_looked_at, mapped_user_unknown FROM connections
@@ -57,6 +58,7 @@ impl Store {
                 })?;
             Ok(look)
         })
+        .await
     }
 
     /// Remembers a look for the mapped user.
@@ -68,16 +70,13 @@ impl Store {
         connection: &ConnectionName,
         look: &MappedUserLook,
     ) -> Result<(), StoreError> {
-        self.write_of(
-            connection,
-            format_args!("remember the look for the mapped user of {connection}"),
-            |sql| {
-                sql.execute(
+        self.write_of(connection, format!("remember the look for the mapped user of {connection}"), |sql| {
+            sql.execute(
                 "UPDATE connections SET mapped_user_looked_at = ?2, mapped_user_unknown = ?3 WHERE name = ?1",
                 (connection.as_str(), look.at, &look.unknown),
             )?;
-                Ok(())
-            },
-        )
+            Ok(())
+        })
+        .await
     }
 }

@@ -45,9 +45,10 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<KindMemory, StoreError> {
-        self.read(format_args!("read what is remembered of {kind} of {connection}"), |sql| {
+        self.read(format!("read what is remembered of {kind} of {connection}"), |sql| {
             stored(sql, connection, kind)
         })
+        .await
     }
 
     /// Keeps what a probe learned of a kind. Called under the connection's lock, by who read the memory
@@ -61,9 +62,10 @@ impl Store {
         kind: &KindName,
         memory: &KindMemory,
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("keep what is remembered of {kind} of {connection}"), |sql| {
+        self.write_of(connection, format!("keep what is remembered of {kind} of {connection}"), |sql| {
             keep(sql, connection, kind, memory)
         })
+        .await
     }
 
     /// The elements of a kind that were not listed and are still in question.
@@ -75,9 +77,8 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<Vec<Missing>, StoreError> {
-        self.read(format_args!("read the missing {kind} of {connection}"), |sql| {
-            missing(sql, connection, kind)
-        })
+        self.read(format!("read the missing {kind} of {connection}"), |sql| missing(sql, connection, kind))
+            .await
     }
 
     /// The removals of a kind that a limit holds back.
@@ -89,7 +90,7 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<Option<Held>, StoreError> {
-        self.read(format_args!("read the held {kind} of {connection}"), |sql| held(sql, connection, kind))
+        self.read(format!("read the held {kind} of {connection}"), |sql| held(sql, connection, kind)).await
     }
 
     /// Lets the next run remove exactly the set held now, and says which that is; `None`: nothing is
@@ -102,7 +103,7 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<Option<Held>, StoreError> {
-        self.write_of(connection, format_args!("release the held {kind} of {connection}"), |sql| {
+        self.write_of(connection, format!("release the held {kind} of {connection}"), |sql| {
             sql.execute(
                 "UPDATE held SET is_released = TRUE WHERE connection = ?1 AND kind = ?2",
                 (connection.as_str(), kind.as_str()),
@@ -113,6 +114,7 @@ impl Store {
             }
             Ok(held)
         })
+        .await
     }
 
     /// The rows of a kind that are kept aside.
@@ -124,9 +126,8 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<Vec<RejectedRow>, StoreError> {
-        self.read(format_args!("read the rejected {kind} of {connection}"), |sql| {
-            rejected(sql, connection, kind)
-        })
+        self.read(format!("read the rejected {kind} of {connection}"), |sql| rejected(sql, connection, kind))
+            .await
     }
 
     /// What a pull or a probe found out about a kind under the name `finding`, and when.
@@ -139,7 +140,7 @@ impl Store {
         kind: &KindName,
         finding: &str,
     ) -> Result<Option<(String, DateTime<Utc>)>, StoreError> {
-        self.read(format_args!("read findings on {kind} of {connection}"), |sql| {
+        self.read(format!("read findings on {kind} of {connection}"), |sql| {
             let row = sql
                 .prepare_cached(
                     "SELECT value, found_at FROM findings
@@ -150,6 +151,7 @@ impl Store {
                 })?;
             Ok(row)
         })
+        .await
     }
 
     /// Keeps a finding; one that says the same as before is not written, and keeps its time.
@@ -164,7 +166,7 @@ impl Store {
         value: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("keep a finding on {kind} of {connection}"), |sql| {
+        self.write_of(connection, format!("keep a finding on {kind} of {connection}"), |sql| {
             sql.execute(
                 "INSERT INTO findings (connection, kind, finding, value, found_at)
                  VALUES (?1, ?2, ?3, ?4, ?5)
@@ -174,6 +176,7 @@ impl Store {
             )?;
             Ok(())
         })
+        .await
     }
 }
 

@@ -21,6 +21,7 @@ mod freshness;
 mod history;
 mod imprints;
 mod key_states;
+mod lanes;
 mod lock;
 mod mapped_user;
 mod memory;
@@ -38,6 +39,7 @@ mod sqlite;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transfer;
+mod upkeep;
 mod values;
 mod views;
 mod visibility;
@@ -45,7 +47,6 @@ mod volatile;
 mod warnings;
 mod wipe;
 
-use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,7 +61,6 @@ use crate::plan::{Held, Plan, Verdicts};
 use crate::run::{KindRun, RunId};
 use crate::snapshot::{PageImprints, Rejected, Snapshot};
 use crate::spool::Spool;
-use sql::{Fault, Sql};
 
 pub use ages::KindAge;
 pub use commit::Committed;
@@ -323,45 +323,6 @@ impl Store {
         match self {
             Self::Sqlite(db) => db.quick_check(),
             Self::Postgres(_) => Ok(Vec::new()),
-        }
-    }
-
-    /// Reads in one transaction, so that several statements see one state.
-    fn read<T>(
-        &self,
-        doing: impl Display,
-        mut work: impl FnMut(&Sql<'_>) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        match self {
-            Self::Sqlite(db) => db.read(doing, |sql| work(&Sql::Sqlite(sql))),
-            Self::Postgres(db) => db.read(doing, |sql| work(&Sql::Postgres(sql))),
-        }
-    }
-
-    /// Writes in one transaction: all of it or nothing. Where others write at the same time, `work` may be
-    /// done again from its start.
-    fn write<T>(
-        &self,
-        doing: impl Display,
-        mut work: impl FnMut(&Sql<'_>) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        match self {
-            Self::Sqlite(db) => db.write(doing, |sql| work(&Sql::Sqlite(sql))),
-            Self::Postgres(db) => db.write(doing, |sql| work(&Sql::Postgres(sql))),
-        }
-    }
-
-    /// As [`Store::write`], for a connection: what a process that lost the connection's lease writes is
-    /// refused.
-    fn write_of<T>(
-        &self,
-        connection: &ConnectionName,
-        doing: impl Display,
-        mut work: impl FnMut(&Sql<'_>) -> Result<T, Fault>,
-    ) -> Result<T, StoreError> {
-        match self {
-            Self::Sqlite(_) => self.write(doing, work),
-            Self::Postgres(db) => db.write_of(connection, doing, |sql| work(&Sql::Postgres(sql))),
         }
     }
 }

@@ -27,7 +27,7 @@ impl Store {
         &self,
         connection: &ConnectionName,
     ) -> Result<BTreeMap<KindName, Vec<NewField>>, StoreError> {
-        self.read(format_args!("read new fields of {connection}"), |sql| {
+        self.read(format!("read new fields of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT kind, field, column_name FROM fields
                  WHERE connection = ?1 AND is_news ORDER BY kind, field",
@@ -41,6 +41,7 @@ impl Store {
             }
             Ok(fields)
         })
+        .await
     }
 
     /// Raises the warnings that tell of all new fields: they are news no longer.
@@ -53,7 +54,7 @@ impl Store {
         told: &[Warning],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("raise new fields of {connection}"), |sql| {
+        self.write_of(connection, format!("raise new fields of {connection}"), |sql| {
             for warning in told {
                 warnings::raise(sql, warning, now)?;
             }
@@ -63,5 +64,6 @@ impl Store {
             )?;
             Ok(())
         })
+        .await
     }
 }

@@ -84,11 +84,12 @@ impl Store {
         self.delete_in_batches(None, "forget old history", |sql| {
             sql.prepare_cached(delete)?.execute((before, BATCH))
         })
+        .await
     }
 
     /// Deletes at most [`BATCH`] rows in a transaction of its own, again and again until fewer are left;
     /// gives how many went. `connection`: whose they are, if they are one's.
-    pub(super) fn delete_in_batches(
+    pub(super) async fn delete_in_batches(
         &self,
         connection: Option<&ConnectionName>,
         doing: impl Display,
@@ -97,8 +98,8 @@ impl Store {
         let mut total = 0;
         loop {
             let count = match connection {
-                Some(connection) => self.write_of(connection, &doing, &mut delete)?,
-                None => self.write(&doing, &mut delete)?,
+                Some(connection) => self.write_of(connection, &doing, &mut delete).await?,
+                None => self.write(&doing, &mut delete).await?,
             };
             total += count;
             if count < BATCH {

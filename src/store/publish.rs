@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags};
 
+use super::lanes::blocking;
 use super::owner::hand_over;
 use super::schema::APPLICATION_ID;
 use super::sql::Fault;
-use super::sqlite::{blocking, folder_of, reader};
+use super::sqlite::{folder_of, reader};
 use super::{Store, StoreError, lock};
 
 /// What a copy takes besides the pages of the store: its journal while it is made fit for readers.
@@ -38,6 +39,7 @@ impl Store {
         self.read("read the last change", |sql| {
             sql.prepare_cached(LAST_CHANGE)?.query_row((), |row| row.get(0))
         })
+        .await
     }
 
     /// Puts a copy of the store at `to`, without what is of no use to readers: marks of keys, and messages

@@ -41,7 +41,7 @@ impl Store {
         kind: &KindName,
         part: Part,
     ) -> Result<Vec<ReadState>, StoreError> {
-        self.read(format_args!("read which {kind} of {connection} were read"), |sql| {
+        self.read(format!("read which {kind} of {connection} were read"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT e.id, e.changed_run, r.run, r.read_at IS NOT NULL, u.run
                  FROM elements AS e
@@ -64,6 +64,7 @@ impl Store {
             })?;
             Ok(states)
         })
+        .await
     }
 
     /// The nth last full run (counted from 1) that stored what it could; `run` itself counts if it is
@@ -77,7 +78,7 @@ impl Store {
         run: RunId,
         nth: u32,
     ) -> Result<Option<RunId>, StoreError> {
-        self.read(format_args!("read the full runs of {connection}"), |sql| {
+        self.read(format!("read the full runs of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT id FROM runs
                  WHERE connection = ?1 AND mode = 'full' AND (id = ?2 OR outcome IN ('ok', 'partial'))
@@ -86,6 +87,7 @@ impl Store {
             let key = (connection.as_str(), run.0, nth.saturating_sub(1));
             statement.query_first(key, |row| Ok(RunId(row.get(0)?)))
         })
+        .await
     }
 
     /// When single reads of a kind were last compared with its list rows.
@@ -97,12 +99,13 @@ impl Store {
         connection: &ConnectionName,
         kind: &KindName,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.read(format_args!("read when {kind} of {connection} were compared"), |sql| {
+        self.read(format!("read when {kind} of {connection} were compared"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT max(read_at) FROM run_reads WHERE connection = ?1 AND kind = ?2 AND part = ?3",
             )?;
             statement.query_row((connection.as_str(), kind.as_str(), PROBE), |row| row.get(0))
         })
+        .await
     }
 
     /// At most `limit` elements that people see with their list rows, those compared longest ago first.
@@ -115,7 +118,7 @@ impl Store {
         kind: &KindName,
         limit: u32,
     ) -> Result<Vec<(ElementId, String)>, StoreError> {
-        self.read(format_args!("choose {kind} of {connection} to compare"), |sql| {
+        self.read(format!("choose {kind} of {connection} to compare"), |sql| {
             let mut statement = sql.prepare_cached(
                 // Chosen without the documents, which would all be read for the sake of a few.
                 "SELECT e.id, e.doc FROM elements AS e JOIN
@@ -131,6 +134,7 @@ impl Store {
             })?;
             Ok(rows)
         })
+        .await
     }
 
     /// Records which elements were probed.
@@ -145,7 +149,7 @@ impl Store {
         ids: &[ElementId],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.record_reads(run, connection, kind, PROBE, ids, now)
+        self.record_reads(run, connection, kind, PROBE, ids, now).await
     }
 
     /// Records elements without a clear answer: the next run asks for them again, after all others.
@@ -161,10 +165,10 @@ impl Store {
         ids: &[ElementId],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.record_reads(run, connection, kind, unclear(part), ids, now)
+        self.record_reads(run, connection, kind, unclear(part), ids, now).await
     }
 
-    fn record_reads(
+    async fn record_reads(
         &self,
         run: RunId,
         connection: &ConnectionName,
@@ -173,13 +177,14 @@ impl Store {
         ids: &[ElementId],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("record single reads of {kind} of {connection}"), |sql| {
+        self.write_of(connection, format!("record single reads of {kind} of {connection}"), |sql| {
             let row = |id: &ElementId| {
                 let tail = [part.to_cell(), Cell::Integer(run.0), now.to_cell()];
                 key(kind.as_str(), connection, *id).into_iter().chain(tail).collect()
             };
             note(sql, &ids.iter().map(row).collect::<Vec<_>>())
         })
+        .await
     }
 
     /// Adds what single reads came to, to the run record of their kind: requests, and why they fell
@@ -195,7 +200,7 @@ impl Store {
         requests: u64,
         reason: Option<&str>,
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("record the single reads of {kind} of {connection}"), |sql| {
+        self.write_of(connection, format!("record the single reads of {kind} of {connection}"), |sql| {
             sql.execute(
                 "UPDATE run_kinds SET requests = requests + ?3,
                    reason = CASE WHEN CAST(?4 AS text) IS NULL THEN reason ELSE coalesce(reason || '; ', '') || ?4 END
@@ -204,7 +209,7 @@ impl Store {
             )?;
             sql.execute("UPDATE runs SET requests = requests + ?2 WHERE id = ?1", (run.0, requests))?;
             Ok(())
-        })
+        }).await
     }
 
     /// The `lastEdited` of an element's list row.
@@ -217,13 +222,14 @@ impl Store {
         kind: &KindName,
         id: ElementId,
     ) -> Result<Option<String>, StoreError> {
-        self.read(format_args!("read when {kind} {id} of {connection} was edited"), |sql| {
+        self.read(format!("read when {kind} {id} of {connection} was edited"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT last_edited FROM elements WHERE kind = ?1 AND connection = ?2 AND id = ?3",
             )?;
             let key = (kind.as_str(), connection.as_str(), id.0);
             Ok(statement.query_first(key, |row| row.get(0))?.flatten())
         })
+        .await
     }
 }
 

@@ -21,12 +21,13 @@ impl Store {
         mode: Mode,
         now: DateTime<Utc>,
     ) -> Result<RunId, StoreError> {
-        self.write_of(connection, format_args!("begin a run of {connection}"), |sql| {
+        self.write_of(connection, format!("begin a run of {connection}"), |sql| {
             sql.prepare_cached(
                 "INSERT INTO runs (connection, mode, started_at) VALUES (?1, ?2, ?3) RETURNING id",
             )?
             .query_row((connection.as_str(), mode.as_str(), now), |row| Ok(RunId(row.get(0)?)))
         })
+        .await
     }
 
     /// Records a kind that brought no snapshot (failed, forbidden, unavailable, deferred, skipped), and
@@ -41,12 +42,13 @@ impl Store {
         kind_run: &KindRun,
         memory: Option<&KindMemory>,
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("record the {} of {connection}", kind_run.kind), |sql| {
+        self.write_of(connection, format!("record the {} of {connection}", kind_run.kind), |sql| {
             if let Some(memory) = memory {
                 memory::keep(sql, connection, &kind_run.kind, memory)?;
             }
             record_kind(sql, run, connection, kind_run, &kind_run.counts)
         })
+        .await
     }
 
     /// Closes the record of a run. `needs_full`: the next one must be full.
@@ -64,7 +66,7 @@ impl Store {
         counts: &Counts,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("end run {run} of {connection}"), |sql| {
+        self.write_of(connection, format!("end run {run} of {connection}"), |sql| {
             sql.execute(
                 "UPDATE runs SET finished_at = ?2, outcome = ?3, reason = ?4, needs_full = needs_full OR ?5
                  WHERE id = ?1",
@@ -77,6 +79,7 @@ impl Store {
             )?;
             Ok(())
         })
+        .await
     }
 
     /// Closes the record of a run that the store itself stopped: what its kinds came to stands.
@@ -90,7 +93,7 @@ impl Store {
         reason: &str,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("end run {run}"), |sql| {
+        self.write_of(connection, format!("end run {run}"), |sql| {
             sql.execute(
                 "UPDATE runs SET finished_at = ?2, outcome = ?3, reason = ?4
                  WHERE id = ?1 AND finished_at IS NULL",
@@ -98,6 +101,7 @@ impl Store {
             )?;
             Ok(())
         })
+        .await
     }
 
     /// The last run of a connection that ended, of `mode` if one is given, with its kinds.
@@ -110,9 +114,10 @@ impl Store {
         mode: Option<Mode>,
     ) -> Result<Option<Run>, StoreError> {
         let mode = mode.map(Mode::as_str);
-        self.read(format_args!("read the last run of {connection}"), |sql| {
+        self.read(format!("read the last run of {connection}"), |sql| {
             last(sql, "finished_at IS NOT NULL AND (CAST(?2 AS text) IS NULL OR mode = ?2)", connection, mode)
         })
+        .await
     }
 
     /// The last run of any mode that stored what it could, `ok` or `partial`.
@@ -120,7 +125,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn last_success(&self, connection: &ConnectionName) -> Result<Option<Run>, StoreError> {
-        self.read(format_args!("read the last run of {connection}"), |sql| {
+        self.read(format!("read the last run of {connection}"), |sql| {
             last(
                 sql,
                 "outcome IN ('ok', 'partial') AND (CAST(?2 AS text) IS NULL OR mode = ?2)",
@@ -128,6 +133,7 @@ impl Store {
                 None,
             )
         })
+        .await
     }
 
     /// When the last run ended that stored what it could, `ok` or `partial`, and began before `before`.
@@ -139,13 +145,14 @@ impl Store {
         connection: &ConnectionName,
         before: DateTime<Utc>,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.read(format_args!("read the last run of {connection}"), |sql| {
+        self.read(format!("read the last run of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT finished_at FROM runs WHERE connection = ?1 AND outcome IN ('ok', 'partial')
                    AND started_at < ?2 ORDER BY id DESC LIMIT 1",
             )?;
             statement.query_first((connection.as_str(), before), |row| row.get(0))
         })
+        .await
     }
 
     /// The last run that ended at or after `due_at`, however it ended: what was due then is served. One that
@@ -159,12 +166,13 @@ impl Store {
         connection: &ConnectionName,
         due_at: DateTime<Utc>,
     ) -> Result<Option<Run>, StoreError> {
-        self.read(format_args!("read the last run of {connection}"), |sql| {
+        self.read(format!("read the last run of {connection}"), |sql| {
             let condition = "finished_at IS NOT NULL AND (reason IS NULL OR reason <> ?2)
                AND NOT (outcome = 'failed' AND requests = 0)";
             let run = last(sql, condition, connection, Some(STOPPED))?;
             Ok(run.filter(|run| run.finished_at.is_some_and(|at| at >= due_at)))
         })
+        .await
     }
 
     /// When the last full run ended that stored what it could and asked for no other one. One that was made
@@ -177,7 +185,7 @@ impl Store {
         &self,
         connection: &ConnectionName,
     ) -> Result<Option<DateTime<Utc>>, StoreError> {
-        self.read(format_args!("read the last full runs of {connection}"), |sql| {
+        self.read(format!("read the last full runs of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT finished_at, needs_full FROM runs
                  WHERE connection = ?1 AND mode = 'full' AND outcome IN ('ok', 'partial')
@@ -188,6 +196,7 @@ impl Store {
             let is_follow_up = last.get(1).is_some_and(|(_, needs_full)| *needs_full);
             Ok(last.first().filter(|(_, needs_full)| is_follow_up || !needs_full).map(|(at, _)| *at))
         })
+        .await
     }
 
     /// The last full run that stored what it could, `ok` or `partial`; its `needs_full` is true also
@@ -196,7 +205,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn last_full_success(&self, connection: &ConnectionName) -> Result<Option<Run>, StoreError> {
-        self.read(format_args!("read the last full run of {connection}"), |sql| {
+        self.read(format!("read the last full run of {connection}"), |sql| {
             let condition = "outcome IN ('ok', 'partial') AND mode = ?2";
             let Some(run) = last(sql, condition, connection, Some(Mode::Full.as_str()))? else {
                 return Ok(None);
@@ -207,6 +216,7 @@ impl Store {
             let needs_full = asked.query_row((connection.as_str(), run.id.0), |row| row.get(0))?;
             Ok(Some(Run { needs_full, ..run }))
         })
+        .await
     }
 }
 

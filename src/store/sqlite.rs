@@ -3,7 +3,7 @@
 
 use std::fmt::Display;
 use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -12,8 +12,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
-use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::lanes::{Lanes, blocking};
 use super::owner::hand_over;
 use super::sql::Fault;
 use super::{StoreError, schema};
@@ -30,8 +30,6 @@ const PAGE_BYTES: i64 = 16 << 10;
 const WRITER_CACHE_KIB: i64 = -1056;
 /// The same for the connection that reads: long stretches once, or a few pages.
 const READER_CACHE_KIB: i64 = -544;
-/// Written to see whether there is room.
-const PROBE_BYTES: usize = 64 << 10;
 /// Prepared statements kept per connection.
 const STATEMENTS_MAX: usize = 96;
 
@@ -47,9 +45,10 @@ pub struct Sqlite {
     /// The device and number of the file at `path` when it was opened.
     file: Option<(u64, u64)>,
     // Closed first: the last connection to close takes the write-ahead log back, if it may write.
-    reader: Mutex<Connection>,
+    pub(super) reader: Mutex<Connection>,
     /// `None`: opened to read only.
     pub(super) writer: Option<Mutex<Connection>>,
+    pub(super) lanes: Lanes,
 }
 
 impl Sqlite {
@@ -84,7 +83,7 @@ impl Sqlite {
             .map_err(|error: rusqlite::Error| explain(path, "open the store", error.into()))?
             .map_err(|text| StoreError::Unusable(format!("{} {text}", path.display())))?;
         let file = identity(path);
-        Ok(Self { path: path.into(), file, writer: Some(Mutex::new(writer)), reader: Mutex::new(reader) })
+        Ok(Self::of(path, file, Some(writer), reader))
     }
 
     /// Opens an existing file, and never writes to it.
@@ -96,9 +95,7 @@ impl Sqlite {
         let opened = reader(path).and_then(|sql| Ok((version(&sql)?, sql)));
         let (version, sql) = opened.map_err(|error| explain(path, "open the store", error.into()))?;
         match version {
-            Ok(schema::VERSION) => {
-                Ok(Self { path: path.into(), file: identity(path), writer: None, reader: Mutex::new(sql) })
-            }
+            Ok(schema::VERSION) => Ok(Self::of(path, identity(path), None, sql)),
             Ok(old) => Err(StoreError::Unusable(format!(
                 "{} has schema version {old}, older than this program's {}; run `clearpoint-sync sync` once",
                 path.display(),
@@ -106,6 +103,11 @@ impl Sqlite {
             ))),
             Err(text) => Err(StoreError::Unusable(format!("{} {text}", path.display()))),
         }
+    }
+
+    fn of(path: &Path, file: Option<(u64, u64)>, writer: Option<Connection>, reader: Connection) -> Self {
+        let (writer, reader) = (writer.map(Mutex::new), Mutex::new(reader));
+        Self { path: path.into(), file, reader, writer, lanes: Lanes::of_two() }
     }
 
     /// Where the file is.
@@ -180,74 +182,6 @@ impl Sqlite {
         };
         blocking(write).map_err(|fault| explain(&self.path, doing, fault))
     }
-
-    /// Whether a write can be made: makes one and takes it back.
-    pub(super) fn write_probe(&self) -> Result<(), StoreError> {
-        let Some(writer) = &self.writer else {
-            return Err(StoreError::Unusable(format!("{} is open to read only", self.path.display())));
-        };
-        let probe = || {
-            let mut sql = writer.lock().unwrap_or_else(PoisonError::into_inner);
-            let transaction = sql.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            transaction.execute_batch("CREATE TABLE write_probe (x); INSERT INTO write_probe VALUES (1);")?;
-            transaction.rollback()
-        };
-        blocking(probe).map_err(|error| explain(&self.path, "write to the store", error.into()))
-    }
-
-    /// Whether the file still stands where it was, can be read, and more could be written beside it. Does
-    /// not wait for whoever writes.
-    pub(super) fn answers(&self) -> Result<(), StoreError> {
-        self.refuse_removed()?;
-        self.read("read the store", |sql| {
-            Ok(sql.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()))?)
-        })?;
-        // A transaction that is taken back never reaches the disk, and so would not meet one that is full.
-        let folder = folder_of(&self.path);
-        let write = || tempfile::tempfile_in(folder)?.write_all(&[0; PROBE_BYTES]);
-        blocking(write).map_err(|error| {
-            let text = format!("cannot write beside {}: {error}; {}", self.path.display(), cure(&error));
-            StoreError::Unusable(text)
-        })
-    }
-
-    /// Gives back the memory in which the connections keep pages of the file, except of one that is at work.
-    pub(super) fn rest(&self) {
-        let connections = self.writer.iter().chain([&self.reader]);
-        for sql in connections.filter_map(|connection| connection.try_lock().ok()) {
-            // Whoever uses it next is told what is wrong with it.
-            let _ = sql.execute_batch("PRAGMA shrink_memory");
-        }
-    }
-
-    /// Takes the write-ahead log into the file, also where others look at it meanwhile, and closes it.
-    pub(super) fn close(self) {
-        blocking(|| {
-            let Self { reader, writer, .. } = self;
-            drop(reader);
-            if let Some(Ok(sql)) = writer.map(Mutex::into_inner) {
-                // Whoever opens it next makes up for that.
-                let _ = sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            }
-        });
-    }
-
-    /// What SQLite finds wrong with the file, if anything. Looks by itself, for it may take minutes.
-    pub(super) fn quick_check(&self) -> Result<Vec<String>, StoreError> {
-        let check = || -> rusqlite::Result<Vec<String>> {
-            let sql = reader(&self.path)?;
-            let mut statement = sql.prepare("PRAGMA quick_check(20)")?;
-            let found = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
-            Ok(found.into_iter().filter(|line| line != "ok").collect())
-        };
-        blocking(check).map_err(|error| explain(&self.path, "check the store", error.into()))
-    }
-}
-
-/// Runs work that waits for the disk without holding up the runtime's other tasks.
-pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    let is_multi = |handle: Handle| handle.runtime_flavor() == RuntimeFlavor::MultiThread;
-    if Handle::try_current().is_ok_and(is_multi) { tokio::task::block_in_place(work) } else { work() }
 }
 
 /// A connection that never writes.
@@ -353,7 +287,7 @@ fn network_file_system(f_type: i128) -> Option<&'static str> {
 }
 
 /// Turns a fault into what the caller does about it.
-fn explain(path: &Path, doing: impl Display, fault: Fault) -> StoreError {
+pub(super) fn explain(path: &Path, doing: impl Display, fault: Fault) -> StoreError {
     let code = fault.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
     let at = path.display();
     match code {
@@ -390,21 +324,5 @@ mod tests {
         assert_eq!(network_file_system(0x6969), Some("NFS"));
         assert_eq!(network_file_system(i128::from(0xFF53_4D42_u32.cast_signed())), Some("CIFS"));
         assert_eq!(network_file_system(0xEF53), None);
-    }
-
-    /// A large file takes minutes; meanwhile runs go on, and the store answers.
-    #[test]
-    fn a_look_at_the_whole_file_keeps_no_read_waiting() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = Sqlite::open(&dir.path().join("store.db"), "2026-03-01T12:00:00Z".parse().unwrap()).unwrap();
-        let db = &db;
-        std::thread::scope(|scope| {
-            let (told, done) = std::sync::mpsc::channel();
-            let reading = db.reader.lock().unwrap();
-            scope.spawn(move || told.send(db.quick_check()));
-            let found = done.recv_timeout(Duration::from_secs(10));
-            drop(reading);
-            assert_eq!(found.expect("it waits for the reads of others, and they for it").unwrap().len(), 0);
-        });
     }
 }

@@ -49,10 +49,11 @@ impl Store {
         spares: bool,
         read_at: DateTime<Utc>,
     ) -> Result<ValuesDone, StoreError> {
-        self.write_of(connection, format_args!("store measure values of {connection}"), |sql| {
+        self.write_of(connection, format!("store measure values of {connection}"), |sql| {
             let writer = Writer::new(run, connection, KindName::MEASURES, Part::Values.as_str(), read_at);
             apply(sql, &writer, reads, spares)
         })
+        .await
     }
 }
 

@@ -24,10 +24,11 @@ impl Store {
         warning: &Warning,
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.write_of(connection, format_args!("accept the account of {connection}"), |sql| {
+        self.write_of(connection, format!("accept the account of {connection}"), |sql| {
             account::accept(sql, connection, base_url, visible)?;
             warnings::raise(sql, warning, now)
         })
+        .await
     }
 
     /// The names of these scorecards, also of removed ones; `None`: not known.
@@ -39,7 +40,7 @@ impl Store {
         connection: &ConnectionName,
         ids: &[ElementId],
     ) -> Result<Vec<Option<String>>, StoreError> {
-        self.read(format_args!("read names of scorecards of {connection}"), |sql| {
+        self.read(format!("read names of scorecards of {connection}"), |sql| {
             let mut statement = sql.prepare_cached(
                 "SELECT max(name) FROM elements WHERE kind = ?1 AND connection = ?2 AND id = ?3",
             )?;
@@ -49,6 +50,7 @@ impl Store {
             };
             ids.iter().map(name).collect()
         })
+        .await
     }
 
     /// How many elements that people see are placed in any of these scorecards.
@@ -60,7 +62,7 @@ impl Store {
         connection: &ConnectionName,
         scorecards: &[ElementId],
     ) -> Result<u64, StoreError> {
-        self.read(format_args!("count what is placed in scorecards of {connection}"), |sql| {
+        self.read(format!("count what is placed in scorecards of {connection}"), |sql| {
             let asked = numbered(3, scorecards.len());
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT count(*) FROM
@@ -74,5 +76,6 @@ impl Store {
             let values: Vec<_> = head.into_iter().chain(ids).collect();
             statement.query_row(&values[..], |row| row.get(0))
         })
+        .await
     }
 }

@@ -20,7 +20,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn open_warnings(&self) -> Result<Vec<OpenWarning>, StoreError> {
-        self.read_open(None)
+        self.read_open(None).await
     }
 
     /// The open warnings of one connection, the most urgent first.
@@ -31,10 +31,10 @@ impl Store {
         &self,
         connection: &ConnectionName,
     ) -> Result<Vec<OpenWarning>, StoreError> {
-        self.read_open(Some(connection))
+        self.read_open(Some(connection)).await
     }
 
-    fn read_open(&self, connection: Option<&ConnectionName>) -> Result<Vec<OpenWarning>, StoreError> {
+    async fn read_open(&self, connection: Option<&ConnectionName>) -> Result<Vec<OpenWarning>, StoreError> {
         self.read("read the open warnings", |sql| {
             let mut statement = sql.prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM warnings
@@ -45,6 +45,7 @@ impl Store {
             open.sort_by_key(|open| std::cmp::Reverse(open.warning.severity));
             Ok(open)
         })
+        .await
     }
 
     /// Raises a warning, or brings the open one with its identity up to date; writes only what differs.
@@ -53,7 +54,7 @@ impl Store {
     /// # Errors
     /// The store cannot be written.
     pub async fn raise(&self, warning: &Warning, now: DateTime<Utc>) -> Result<OpenWarning, StoreError> {
-        self.write_of(&warning.id.connection, format_args!("raise {}", warning.id), |sql| {
+        self.write_of(&warning.id.connection, format!("raise {}", warning.id), |sql| {
             let id = &warning.id;
             raise(sql, warning, now)?;
             let mut statement = sql.prepare_cached(&format!(
@@ -62,6 +63,7 @@ impl Store {
             ))?;
             statement.query_row(key(id), open_warning)
         })
+        .await
     }
 
     /// Brings an open warning up to date, marks it as said once more, and queues what its targets are told:
@@ -77,7 +79,7 @@ impl Store {
         targets: &[&TargetName],
         now: DateTime<Utc>,
     ) -> Result<(), StoreError> {
-        self.write_of(&warning.id.connection, format_args!("mark {} as said", warning.id), |sql| {
+        self.write_of(&warning.id.connection, format!("mark {} as said", warning.id), |sql| {
             if phase == Phase::Raised && was_raised(sql, &warning.id)? {
                 return Ok(());
             }
@@ -93,7 +95,7 @@ impl Store {
                 deliveries::queue(sql, row, target, &notice)?;
             }
             Ok(())
-        })
+        }).await
     }
 
     /// Resolves an open warning, given as it ended, and queues that for those of the targets that were ever
@@ -108,7 +110,7 @@ impl Store {
         targets: &[&TargetName],
         now: DateTime<Utc>,
     ) -> Result<bool, StoreError> {
-        self.write_of(&warning.id.connection, format_args!("resolve {}", warning.id), |sql| {
+        self.write_of(&warning.id.connection, format!("resolve {}", warning.id), |sql| {
             let Some((row, raised_at)) = open_row(sql, &warning.id)? else { return Ok(false) };
             let ended = sql
                 .prepare_cached(
@@ -127,6 +129,7 @@ impl Store {
             }
             Ok(true)
         })
+        .await
     }
 
     /// Whether a warning of this identity was told and is over.
@@ -134,7 +137,7 @@ impl Store {
     /// # Errors
     /// The store cannot be read.
     pub async fn was_told(&self, id: &WarningId) -> Result<bool, StoreError> {
-        self.read(format_args!("look for {id}"), |sql| was_told(sql, id))
+        self.read(format!("look for {id}"), |sql| was_told(sql, id)).await
     }
 
     /// The open warnings, the most severe first; with `all` every warning that is still known, the newest
@@ -167,6 +170,7 @@ impl Store {
             }
             Ok(records)
         })
+        .await
     }
 }
 

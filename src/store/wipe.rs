@@ -6,9 +6,10 @@ use std::sync::PoisonError;
 
 use rusqlite::Connection;
 
+use super::lanes::blocking;
 use super::publish::refuse_without_room;
 use super::sql::Fault;
-use super::sqlite::{blocking, folder_of};
+use super::sqlite::folder_of;
 use super::{Store, StoreError};
 
 /// The file is written to a scratch file, and from there into the log.

@@ -12,8 +12,8 @@ use super::session::Session;
 use super::statement::quoted;
 use crate::clock::{Anchor, Reading};
 use crate::store::StoreError;
+use crate::store::lanes::blocking;
 use crate::store::sql::{Cell, Fault, FromCell as _, ToCell as _};
-use crate::store::sqlite::blocking;
 
 /// How long an open session may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);

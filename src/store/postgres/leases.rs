@@ -15,8 +15,8 @@ use super::pool::Postgres;
 use super::session::Session;
 use crate::name::ConnectionName;
 use crate::store::StoreError;
+use crate::store::lanes::blocking;
 use crate::store::sql::{Cell, Fault, FromCell as _, ToCell as _};
-use crate::store::sqlite::blocking;
 
 /// How long a lease that somebody is about to commit under is waited for: the others must not end meanwhile.
 const LOCK_MAX: Duration = Duration::from_millis(100);

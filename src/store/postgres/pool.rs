@@ -14,8 +14,8 @@ use super::settings::Settings;
 use super::wait::Waiting;
 use crate::clock::Anchor;
 use crate::store::StoreError;
+use crate::store::lanes::{Lanes, blocking};
 use crate::store::sql::Fault;
-use crate::store::sqlite::blocking;
 
 /// How long a free session is waited for.
 const CROWD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,6 +33,7 @@ pub struct Postgres {
     /// Told whenever a session becomes free.
     freed: Condvar,
     pub(super) leases: Leases,
+    pub(in crate::store) lanes: Lanes,
     /// The server's clock, once it was asked for.
     pub(super) clock: OnceLock<Arc<Anchor>>,
     /// Keeps the thread alive that keeps leases.
@@ -64,12 +65,14 @@ impl Postgres {
             source: error.into(),
         })?;
         let sessions = Mutex::default();
+        let lanes = Lanes::of_many(settings.connections_max);
         let db = Self {
             settings,
             waiting: Arc::new(waiting),
             sessions,
             freed: Condvar::new(),
             leases: Leases::default(),
+            lanes,
             clock: OnceLock::new(),
             keeper: Mutex::default(),
         };

@@ -64,7 +64,7 @@ fn answer(store: &Store, query: &str) -> Vec<String> {
         Cell::Text(text) => text.into_owned(),
         Cell::Bytes(bytes) => format!("{bytes:?}"),
     };
-    let read = store.read("ask it", |sql| {
+    let read = store.read_at_once("ask it", |sql| {
         sql.prepare_cached(query)?.query_map((), |row| {
             let cells: Vec<_> = (0..).map_while(|at| row.cell(at).ok()).map(shown).collect();
             Ok(cells.join("|"))

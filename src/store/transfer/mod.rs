@@ -88,11 +88,11 @@ impl Store {
                 Some(DaemonLock::take(&DaemonPlace::Store(db.path().to_owned()), clock).await?)
             }
             Self::Postgres(_) => {
-                self.refuse_leased()?;
+                self.refuse_leased().await?;
                 None
             }
         };
-        let mut names = self.known_connections()?;
+        let mut names = self.known_connections().await?;
         names.extend(configured.iter().cloned());
         names.sort();
         names.dedup();
@@ -117,17 +117,19 @@ impl Store {
         onto: Onto,
         told: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Vec<TableCopy>, StoreError> {
-        self.refuse_same(other)?;
-        let counted = self.read("count the rows to copy", count)?;
-        let copied = self.read("read the store to copy it", |from| {
-            let progress = Progress { of: 3 * counted, ..Progress::default() };
-            let mut work = Work { from, told: &mut *told, progress, lost: None };
-            let copied = other.write("fill the store", |to| work.fill(to, onto));
-            match work.lost {
-                Some(fault) => Err(fault),
-                None => Ok(copied),
-            }
-        })?;
+        self.refuse_same(other).await?;
+        let counted = self.read("count the rows to copy", count).await?;
+        let copied = self
+            .read("read the store to copy it", |from| {
+                let progress = Progress { of: 3 * counted, ..Progress::default() };
+                let mut work = Work { from, told: &mut *told, progress, lost: None };
+                let copied = other.write_at_once("fill the store", |to| work.fill(to, onto));
+                match work.lost {
+                    Some(fault) => Err(fault),
+                    None => Ok(copied),
+                }
+            })
+            .await?;
         match copied {
             Err(StoreError::Failed { context, source }) => match source.downcast::<Stop>() {
                 Ok(stop) => stop.outcome(),

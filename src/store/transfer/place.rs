@@ -17,10 +17,10 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unusable`]: both are one; else one of them cannot be read.
-    pub fn refuse_same(&self, other: &Self) -> Result<(), StoreError> {
+    pub async fn refuse_same(&self, other: &Self) -> Result<(), StoreError> {
         let is_same = match (self, other) {
             (Self::Sqlite(one), Self::Sqlite(other)) => one.is_same_file(other),
-            (Self::Postgres(_), Self::Postgres(_)) => self.schema_met()? == other.schema_met()?,
+            (Self::Postgres(_), Self::Postgres(_)) => self.schema_met().await? == other.schema_met().await?,
             _ => false,
         };
         if is_same {
@@ -31,7 +31,7 @@ impl Store {
     }
 
     /// What tells a schema in PostgreSQL from every other, by whatever way it was reached.
-    fn schema_met(&self) -> Result<Option<[String; 3]>, StoreError> {
+    async fn schema_met(&self) -> Result<Option<[String; 3]>, StoreError> {
         self.read("look which database this is", |sql| {
             sql.prepare_cached(
                 "SELECT CAST(pg_postmaster_start_time() AS text), CAST(d.oid AS text), CAST(n.oid AS text)
@@ -40,17 +40,20 @@ impl Store {
             )?
             .query_first((), |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))
         })
+        .await
     }
 
     /// Refuses a store in PostgreSQL on which somebody works.
-    pub(super) fn refuse_leased(&self) -> Result<(), StoreError> {
-        let busy: Vec<(String, String)> = self.read("look who is at work", |sql| {
-            sql.prepare_cached(
-                "SELECT name, holder FROM leases
+    pub(super) async fn refuse_leased(&self) -> Result<(), StoreError> {
+        let busy: Vec<(String, String)> = self
+            .read("look who is at work", |sql| {
+                sql.prepare_cached(
+                    "SELECT name, holder FROM leases
                  WHERE holder IS NOT NULL AND expires_at > clock_timestamp() ORDER BY name LIMIT 1",
-            )?
-            .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))
-        })?;
+                )?
+                .query_map((), |row| Ok((row.get(0)?, row.get(1)?)))
+            })
+            .await?;
         match busy.first() {
             Some((name, holder)) => Err(StoreError::Busy(format!("connection {name} is in use ({holder})"))),
             None => Ok(()),
@@ -58,11 +61,15 @@ impl Store {
     }
 
     /// Every connection of which the store holds anything.
-    pub(super) fn known_connections(&self) -> Result<Vec<ConnectionName>, StoreError> {
-        let names: Vec<String> = self.read("read the connections", |sql| {
-            sql.prepare_cached("SELECT name FROM connections UNION SELECT connection FROM runs ORDER BY 1")?
+    pub(super) async fn known_connections(&self) -> Result<Vec<ConnectionName>, StoreError> {
+        let names: Vec<String> = self
+            .read("read the connections", |sql| {
+                sql.prepare_cached(
+                    "SELECT name FROM connections UNION SELECT connection FROM runs ORDER BY 1",
+                )?
                 .query_map((), |row| row.get(0))
-        })?;
+            })
+            .await?;
         Ok(names.iter().filter_map(|name| ConnectionName::parse(name).ok()).collect())
     }
 }

@@ -30,7 +30,7 @@ impl Store {
     /// # Errors
     /// A view could not be made: a warning, never a lost run. On PostgreSQL that is so while somebody reads it.
     pub async fn refresh_views(&self) -> Result<(), StoreError> {
-        self.refresh(|sql| due(sql, kinds(sql)?))
+        self.refresh(|sql| due(sql, kinds(sql)?)).await
     }
 
     /// As [`Store::refresh_views`], after a run of this connection: it changed no other kinds than its own. What
@@ -39,14 +39,17 @@ impl Store {
     /// # Errors
     /// As for [`Store::refresh_views`].
     pub async fn refresh_views_of(&self, connection: &ConnectionName) -> Result<(), StoreError> {
-        self.refresh(|sql| due(sql, kinds_of(sql, connection)?))
+        self.refresh(|sql| due(sql, kinds_of(sql, connection)?)).await
     }
 
-    fn refresh(&self, due: impl FnMut(&Sql<'_>) -> Result<Vec<String>, Fault>) -> Result<(), StoreError> {
-        let due = self.read("look at the views", due)?;
+    async fn refresh(
+        &self,
+        due: impl FnMut(&Sql<'_>) -> Result<Vec<String>, Fault>,
+    ) -> Result<(), StoreError> {
+        let due = self.read("look at the views", due).await?;
         let mut refreshed = Ok(());
         for view in due {
-            match self.write(format_args!("make the view {view}"), |sql| make(sql, &view)) {
+            match self.write(format!("make the view {view}"), |sql| make(sql, &view)).await {
                 Err(error) if is_kept_by_others(&error) => refreshed = refreshed.and(Err(error)),
                 made => made?,
             }

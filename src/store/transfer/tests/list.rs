@@ -15,7 +15,7 @@ type Schema = BTreeMap<String, (BTreeSet<(String, String)>, Vec<String>)>;
 /// Rows of table, column, type, and the column's place in the key (0: in none).
 fn schema(store: &Store, query: &str) -> Schema {
     let rows: Vec<(String, String, String, i64)> = store
-        .read("read the schema", |sql| {
+        .read_at_once("read the schema", |sql| {
             let mut statement = sql.prepare_cached(query)?;
             statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
         })
@@ -58,7 +58,7 @@ async fn the_list_is_the_schema_of_a_file() {
     assert_eq!(found, listed(word));
     let counted = super::super::place::last_number;
     for table in NUMBERED {
-        assert_eq!(store.read("look", |sql| counted(sql, table)).unwrap(), 0);
+        assert_eq!(store.read_at_once("look", |sql| counted(sql, table)).unwrap(), 0);
     }
 }
 
@@ -90,7 +90,7 @@ pub(super) fn is_the_schema_of_postgres(store: &Store) {
     };
     assert_eq!(found, listed(word));
     let numbered: Vec<String> = store
-        .read("look", |sql| {
+        .read_at_once("look", |sql| {
             sql.prepare_cached(
                 "SELECT table_name FROM information_schema.columns
                  WHERE table_schema = current_schema() AND is_identity = 'YES' ORDER BY 1",
