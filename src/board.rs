@@ -22,6 +22,8 @@ pub struct Board {
 
 #[derive(Debug, Default)]
 struct Shown {
+    /// Grows with each change.
+    revision: u64,
     daemon: Option<DaemonStatus>,
     store: StoreStatus,
     connections: BTreeMap<ConnectionName, Place>,
@@ -83,7 +85,7 @@ impl Drop for FirstLook {
 impl Board {
     /// The daemon has started.
     pub fn start(&self, now: DateTime<Utc>) {
-        self.shown().daemon = Some(DaemonStatus { started_at: now, turned_at: None, is_stopping: false });
+        self.change().daemon = Some(DaemonStatus { started_at: now, turned_at: None, is_stopping: false });
     }
 
     /// Somebody is about to look at all of it for the first time; over when dropped.
@@ -104,7 +106,7 @@ impl Board {
         now: DateTime<Utc>,
         turns: impl IntoIterator<Item = (&'a ConnectionName, TurnShown)>,
     ) {
-        let mut shown = self.shown();
+        let mut shown = self.change();
         if let Some(daemon) = &mut shown.daemon {
             daemon.turned_at = Some(now);
         }
@@ -118,24 +120,24 @@ impl Board {
 
     /// The daemon was asked to stop.
     pub fn stop(&self) {
-        if let Some(daemon) = &mut self.shown().daemon {
+        if let Some(daemon) = &mut self.change().daemon {
             daemon.is_stopping = true;
         }
     }
 
     /// What the store takes on the disk.
     pub fn show_bytes(&self, bytes: u64) {
-        self.shown().store.bytes = bytes;
+        self.change().store.bytes = bytes;
     }
 
     /// Why the store cannot be used now; `None`: it can.
     pub fn show_unreachable(&self, unreachable: Option<String>) {
-        self.shown().store.unreachable = unreachable;
+        self.change().store.unreachable = unreachable;
     }
 
     /// Has places for these connections alone. One that is new shows once somebody has looked at it.
     pub fn seat<'a>(&self, names: impl IntoIterator<Item = &'a ConnectionName>) {
-        let connections = &mut self.shown().connections;
+        let connections = &mut self.change().connections;
         let mut before = std::mem::take(connections);
         let seated = names.into_iter().map(|name| (name.clone(), before.remove(name).unwrap_or_default()));
         connections.extend(seated);
@@ -143,7 +145,7 @@ impl Board {
 
     /// How a connection stands, and what is open for it. Nothing, where it was taken out meanwhile.
     pub fn show(&self, name: &ConnectionName, status: ConnectionStatus, warnings: Vec<WarningStatus>) {
-        if let Some(place) = self.shown().connections.get_mut(name) {
+        if let Some(place) = self.change().connections.get_mut(name) {
             place.survey = Some((Arc::new(status), warnings));
             place.show_turn();
         }
@@ -151,12 +153,12 @@ impl Board {
 
     /// The latest changes, the newest first.
     pub fn show_changes(&self, changes: Vec<ChangeStatus>) {
-        self.shown().changes = changes;
+        self.change().changes = changes;
     }
 
     /// Those that are no longer configured, which the store still knows.
     pub fn show_left_behind(&self, left_behind: Vec<ConnectionStatus>) {
-        self.shown().left_behind = left_behind.into_iter().map(Arc::new).collect();
+        self.change().left_behind = left_behind.into_iter().map(Arc::new).collect();
     }
 
     /// All of it, as it stands at `now`.
@@ -174,6 +176,18 @@ impl Board {
     #[must_use]
     pub fn itself(&self, now: DateTime<Utc>) -> Status {
         self.shown().itself(now)
+    }
+
+    /// Grows with each change of what is shown.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.shown().revision
+    }
+
+    fn change(&self) -> MutexGuard<'_, Shown> {
+        let mut shown = self.shown();
+        shown.revision += 1;
+        shown
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {

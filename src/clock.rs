@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::watch;
 
 /// Where the program's time comes from.
@@ -43,6 +44,21 @@ impl Clock {
             Self::System => Utc::now().trunc_subsecs(3),
             Self::Shared(anchor) => anchor.now(Instant::now()),
             Self::Simulated(simulated) => simulated.now(),
+        }
+    }
+
+    /// How long the machine has been up, the time it slept left out. Nobody sets this clock, and all processes
+    /// of a machine read the same; on another machine it is another.
+    #[must_use]
+    pub fn uptime(&self) -> Duration {
+        match self {
+            Self::System | Self::Shared(_) => {
+                let uptime = clock_gettime(ClockId::Monotonic);
+                Duration::try_from(uptime).unwrap_or_default()
+            }
+            Self::Simulated(simulated) => {
+                (simulated.now() - DateTime::UNIX_EPOCH).to_std().unwrap_or_default()
+            }
         }
     }
 

@@ -16,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use super::{Shown, wire};
+use super::stream::Stream;
+use super::{Site, wire};
 use crate::quiet::Quiet;
 
 /// The longest head of a request: its line and its headers.
@@ -34,6 +35,8 @@ pub(super) struct Limits {
     pub(super) head: Duration,
     /// The same for those that come while half of all places are taken.
     pub(super) head_in_a_crowd: Duration,
+    /// How long a client may take nothing of its answer.
+    pub(super) stall: Duration,
     /// How long a connection is kept, however busy it is.
     pub(super) life: Duration,
     /// How long its last answer may then take.
@@ -46,6 +49,7 @@ impl Default for Limits {
             connections_max: 128,
             head: Duration::from_secs(10),
             head_in_a_crowd: Duration::from_secs(1),
+            stall: Duration::from_secs(10),
             life: Duration::from_secs(60),
             farewell: Duration::from_secs(5),
         }
@@ -56,24 +60,18 @@ impl Default for Limits {
 pub(super) async fn serve(
     listener: TcpListener,
     limits: Limits,
-    hosts: Arc<[String]>,
-    shown: Shown,
+    site: Arc<Site>,
     mut stop: watch::Receiver<()>,
 ) {
     let each = stop.clone();
     tokio::select! {
-        () = accept(&listener, limits, &hosts, &shown, &each) => {}
+        () = accept(&listener, limits, &site, &each) => {}
         _ = stop.changed() => {}
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    limits: Limits,
-    hosts: &Arc<[String]>,
-    shown: &Shown,
-    stop: &watch::Receiver<()>,
-) {
+async fn accept(listener: &TcpListener, limits: Limits, site: &Arc<Site>, stop: &watch::Receiver<()>) {
+    let clock = &site.shown.clock;
     let slots = Arc::new(Semaphore::new(limits.connections_max));
     // Between two failures some connections come through: it is over when it is not said any more.
     let mut failures = Quiet::default();
@@ -84,7 +82,7 @@ async fn accept(
                 let is_crowded = slots.available_permits() < limits.connections_max / 2;
                 let head = if is_crowded { limits.head_in_a_crowd } else { limits.head };
                 let limits = Limits { head, ..limits };
-                let answering = answer(stream, limits, Arc::clone(hosts), shown.clone(), stop.clone());
+                let answering = answer(stream, limits, Arc::clone(site), stop.clone());
                 tokio::spawn(async move {
                     answering.await;
                     drop(slot);
@@ -93,25 +91,20 @@ async fn accept(
             // Whoever came is gone already.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                if failures.failed(&error.to_string(), shown.clock.now()).is_some() {
+                if failures.failed(&error.to_string(), clock.now()).is_some() {
                     tracing::warn!(event = "server_accept_failed", %error, "server cannot take connections");
                 }
-                shown.clock.sleep(PAUSE).await;
+                clock.sleep(PAUSE).await;
             }
         }
     }
 }
 
 /// Answers one connection's requests, one after another.
-async fn answer(
-    stream: TcpStream,
-    limits: Limits,
-    hosts: Arc<[String]>,
-    shown: Shown,
-    mut stop: watch::Receiver<()>,
-) {
+async fn answer(socket: TcpStream, limits: Limits, site: Arc<Site>, mut stop: watch::Receiver<()>) {
+    let stream = Stream::new(socket, site.shown.clock.clone(), limits.stall);
     let service = service_fn(async |request: Request<Incoming>| {
-        Ok::<_, Infallible>(wire::respond(&request.map(drop), &hosts, &shown).await)
+        Ok::<_, Infallible>(wire::respond(&request.map(drop), &site).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -7,6 +7,8 @@ mod host;
 mod listen;
 mod page;
 mod probes;
+mod shelf;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -23,6 +25,7 @@ use crate::clock::Clock;
 use crate::config;
 use crate::metrics::Metrics;
 use listen::Limits;
+use shelf::Shelf;
 
 /// A server under way. When this is dropped it listens no more, and answers what it was asked by then.
 #[derive(Debug)]
@@ -41,6 +44,15 @@ pub struct Shown {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Clock,
+}
+
+/// What requests are answered from.
+#[derive(Debug)]
+struct Site {
+    shown: Shown,
+    /// Names of its own, besides `localhost` and addresses.
+    hosts: Vec<String>,
+    shelf: Shelf,
 }
 
 /// `server.listen` names a place where nobody can listen; a person must change something.
@@ -93,9 +105,9 @@ impl Serving {
         let failed = |reason| ListenError { address: settings.listen, reason };
         let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let hosts = settings.hosts.clone().into();
+        let site = Site { shown, hosts: settings.hosts.clone(), shelf: Shelf::default() };
         let (until, stop) = watch::channel(());
-        tokio::spawn(listen::serve(listener, limits, hosts, shown, stop));
+        tokio::spawn(listen::serve(listener, limits, Arc::new(site), stop));
         Ok(Self { address, _until: until })
     }
 

@@ -212,6 +212,31 @@ async fn a_client_that_does_not_read_is_let_go() {
     drop(deaf);
 }
 
+/// Memory of this process, in bytes.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// Each with an answer of its own would hold a gigabyte.
+#[tokio::test]
+async fn many_clients_that_do_not_read_hold_one_answer_together() {
+    let serving = start_with(short(), large()).await;
+    let before = resident();
+    let mut held = Vec::new();
+    for _ in 0..60 {
+        let mut deaf = connect(serving.address()).await;
+        deaf.write_all(get("/api/status.json").as_bytes()).await.unwrap();
+        held.push(deaf);
+    }
+    for deaf in &mut held {
+        timeout(PATIENCE, deaf.read_exact(&mut [0; 1])).await.unwrap().unwrap();
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 200 << 20, "{} MB", grown >> 20);
+}
+
 #[tokio::test]
 async fn a_server_that_is_dropped_finishes_its_answer_and_listens_no_more() {
     let serving = start_with(Limits { farewell: PATIENCE, ..Limits::default() }, large()).await;

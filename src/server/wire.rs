@@ -7,7 +7,10 @@ use hyper::{Method, Request, Response, StatusCode};
 
 use super::host::{self, Stray};
 use super::page::{self, Pace};
-use super::{Shown, probes};
+use super::shelf::View;
+use super::{Shown, Site, probes};
+use crate::metrics::Metrics;
+use crate::status::Status;
 
 /// Said with every answer: nothing is loaded from elsewhere, no script runs, no other page frames this one,
 /// and nothing is kept.
@@ -30,12 +33,13 @@ const HTML: &str = "text/html; charset=utf-8";
 struct Answer {
     status: StatusCode,
     content_type: &'static str,
-    body: String,
+    body: Bytes,
 }
 
 impl Answer {
     fn text(status: StatusCode, body: impl Into<String>) -> Self {
-        Self { status, content_type: "text/plain; charset=utf-8", body: body.into() + "\n" }
+        let body = Bytes::from(body.into() + "\n");
+        Self { status, content_type: "text/plain; charset=utf-8", body }
     }
 
     fn probe(result: Result<(), String>) -> Self {
@@ -59,13 +63,9 @@ impl Answer {
 }
 
 /// The answer to a request, as it is sent.
-pub(super) async fn respond<B>(
-    request: &Request<B>,
-    hosts: &[String],
-    shown: &Shown,
-) -> Response<Full<Bytes>> {
-    let Answer { status, content_type, body } = answer(request, hosts, shown).await;
-    let mut response = Response::new(Full::new(Bytes::from(body)));
+pub(super) async fn respond<B>(request: &Request<B>, site: &Site) -> Response<Full<Bytes>> {
+    let Answer { status, content_type, body } = answer(request, site).await;
+    let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -78,33 +78,42 @@ pub(super) async fn respond<B>(
     response
 }
 
-async fn answer<B>(request: &Request<B>, hosts: &[String], shown: &Shown) -> Answer {
-    if let Err(stray) = host::check(request, hosts) {
+async fn answer<B>(request: &Request<B>, site: &Site) -> Answer {
+    if let Err(stray) = host::check(request, &site.hosts) {
         return Answer::astray(stray);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Answer::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
     }
-    let status = async || {
-        shown.board.has_come().await;
-        shown.board.status(shown.clock.now())
-    };
-    let itself = || shown.board.itself(shown.clock.now());
+    let itself = || site.shown.board.itself(site.shown.clock.now());
     let found = |content_type, body| Answer { status: StatusCode::OK, content_type, body };
+    let view = async |content_type, view| found(content_type, look(site, view).await);
     match request.uri().path() {
-        "/" => found(HTML, page::render(&status().await, Pace::Live)),
-        "/still" => found(HTML, page::render(&status().await, Pace::Still)),
-        "/style.css" => found("text/css; charset=utf-8", page::STYLE.to_owned()),
-        "/icon.svg" => found("image/svg+xml", page::ICON.to_owned()),
-        "/api/status.json" => {
-            let body = serde_json::to_string_pretty(&status().await).expect("a status has text keys only");
-            found("application/json", body)
-        }
-        "/metrics" => {
-            found("text/plain; version=0.0.4; charset=utf-8", shown.metrics.render(&status().await))
-        }
+        "/" => view(HTML, View::Live).await,
+        "/still" => view(HTML, View::Still).await,
+        "/style.css" => found("text/css; charset=utf-8", Bytes::from_static(page::STYLE.as_bytes())),
+        "/icon.svg" => found("image/svg+xml", Bytes::from_static(page::ICON.as_bytes())),
+        "/api/status.json" => view("application/json", View::Json).await,
+        "/metrics" => view("text/plain; version=0.0.4; charset=utf-8", View::Metrics).await,
         "/livez" => Answer::probe(probes::alive(&itself())),
         "/readyz" => Answer::probe(probes::ready(&itself())),
         _ => Answer::text(StatusCode::NOT_FOUND, "nothing here; see /, /api/status.json and /metrics"),
+    }
+}
+
+/// How everything stands, once it was looked at.
+async fn look(site: &Site, view: View) -> Bytes {
+    let Shown { board, metrics, clock } = &site.shown;
+    board.has_come().await;
+    let render = || render(view, &board.status(clock.now()), metrics);
+    site.shelf.take(view, board.revision(), clock.uptime(), render).await
+}
+
+fn render(view: View, status: &Status, metrics: &Metrics) -> String {
+    match view {
+        View::Live => page::render(status, Pace::Live),
+        View::Still => page::render(status, Pace::Still),
+        View::Json => serde_json::to_string_pretty(status).expect("a status has text keys only"),
+        View::Metrics => metrics.render(status),
     }
 }
