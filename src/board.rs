@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::watch;
@@ -25,6 +26,8 @@ struct Shown {
     /// Grows with each change.
     revision: u64,
     daemon: Option<DaemonStatus>,
+    /// When its loop last turned, by the clock that nobody sets.
+    turned_at: Option<Duration>,
     store: StoreStatus,
     connections: BTreeMap<ConnectionName, Place>,
     /// No longer configured.
@@ -32,12 +35,15 @@ struct Shown {
     changes: Vec<ChangeStatus>,
 }
 
-impl Shown {
-    fn itself(&self, now: DateTime<Utc>) -> Status {
-        let (daemon, store) = (self.daemon.clone(), self.store.clone());
-        let (connections, warnings, changes) = (Vec::new(), Vec::new(), Vec::new());
-        Status { at: now, daemon, store, connections, warnings, changes }
-    }
+/// What tells whether the daemon is well.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// For how long its loop has not turned; `None`: it has not begun to.
+    pub silence: Option<Duration>,
+    /// Whether it was asked to stop.
+    pub is_stopping: bool,
+    /// Why the store cannot be used now, for people.
+    pub store_unreachable: Option<String>,
 }
 
 /// One connection's place on the board.
@@ -100,13 +106,16 @@ impl Board {
         let _ = self.is_coming.subscribe().wait_for(|is_coming| !is_coming).await;
     }
 
-    /// The daemon's loop turned; `turns` are those of all its connections.
+    /// The daemon's loop turned, at `now` and after `uptime` by the clock that nobody sets; `turns` are those of
+    /// all its connections.
     pub fn turn<'a>(
         &self,
         now: DateTime<Utc>,
+        uptime: Duration,
         turns: impl IntoIterator<Item = (&'a ConnectionName, TurnShown)>,
     ) {
         let mut shown = self.change();
+        shown.turned_at = Some(uptime);
         if let Some(daemon) = &mut shown.daemon {
             daemon.turned_at = Some(now);
         }
@@ -169,13 +178,20 @@ impl Board {
         let connections = surveyed().map(|(status, _)| status).chain(&shown.left_behind).cloned().collect();
         let mut warnings: Vec<_> = surveyed().flat_map(|(_, open)| open).cloned().collect();
         WarningStatus::sort(&mut warnings);
-        Status { connections, warnings, changes: shown.changes.clone(), ..shown.itself(now) }
+        let (daemon, store, changes) = (shown.daemon.clone(), shown.store.clone(), shown.changes.clone());
+        Status { at: now, daemon, store, connections, warnings, changes }
     }
 
-    /// The daemon and its store alone, for whoever asks often and for nothing else.
+    /// How the daemon itself is after `uptime`, by the clock that nobody sets: whoever supervises it must not
+    /// take a clock that was set for a loop that hangs.
     #[must_use]
-    pub fn itself(&self, now: DateTime<Utc>) -> Status {
-        self.shown().itself(now)
+    pub fn vitals(&self, uptime: Duration) -> Vitals {
+        let shown = self.shown();
+        Vitals {
+            silence: shown.turned_at.map(|turned_at| uptime.saturating_sub(turned_at)),
+            is_stopping: shown.daemon.as_ref().is_some_and(|daemon| daemon.is_stopping),
+            store_unreachable: shown.store.unreachable.clone(),
+        }
     }
 
     /// Grows with each change of what is shown.
@@ -231,8 +247,9 @@ mod tests {
         board.show(&city, status(&city), Vec::new());
         let asked = || board.status(DateTime::UNIX_EPOCH).connections.swap_remove(0);
         let before = asked();
-        let turn =
-            |next_run| board.turn(DateTime::UNIX_EPOCH, [(&city, TurnShown { running: None, next_run })]);
+        let turn = |next_run| {
+            board.turn(DateTime::UNIX_EPOCH, Duration::ZERO, [(&city, TurnShown { running: None, next_run })]);
+        };
         assert!(Arc::ptr_eq(&before, &asked()));
         turn(DateTime::UNIX_EPOCH);
         let now = asked();
@@ -246,7 +263,7 @@ mod tests {
         let (board, city) = (Board::default(), name("city"));
         board.seat([&city]);
         let turn = TurnShown { running: None, next_run: DateTime::UNIX_EPOCH };
-        board.turn(DateTime::UNIX_EPOCH, [(&city, turn)]);
+        board.turn(DateTime::UNIX_EPOCH, Duration::ZERO, [(&city, turn)]);
         assert!(shown(&board).is_empty());
         board.show(&city, status(&city), Vec::new());
         let all = board.status(DateTime::UNIX_EPOCH).connections;

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
@@ -34,7 +35,7 @@ pub(super) fn run(config: &Path, out: &Output) -> Result<Exit, AppError> {
     let place = app::daemon_place(config)?;
     let health = match DaemonLock::look(&place) {
         Ok(pulse) => {
-            let error = fault(&pulse, Clock::System.now());
+            let error = fault(&pulse, Clock::System.now(), Clock::System.uptime());
             let Pulse { holder, beat_at, is_starting, .. } = pulse;
             Health {
                 is_healthy: error.is_none(),
@@ -53,10 +54,19 @@ pub(super) fn run(config: &Path, out: &Output) -> Result<Exit, AppError> {
     Ok(if health.is_healthy { Exit::Done } else { Exit::Failed })
 }
 
-/// What is wrong with the daemon by what its lock tells, if anything.
-fn fault(pulse: &Pulse, now: DateTime<Utc>) -> Option<String> {
-    let Pulse { is_held, is_starting, holder, beat_at } = pulse;
+/// What is wrong with the daemon by what its lock tells, if anything. Its last beat may be seen to be young by
+/// either clock: the wall clock may have been set since, or have gone on while the machine slept; the one that
+/// nobody sets is another one where the lock is looked at from another machine, and an older daemon does not
+/// write it.
+fn fault(pulse: &Pulse, now: DateTime<Utc>, uptime: Duration) -> Option<String> {
+    let Pulse { is_held, is_starting, holder, beat_at, beat_after } = pulse;
     let (age, at) = (now - *beat_at, instant(*beat_at));
+    let unset_age = beat_after.and_then(|beat_after| uptime.checked_sub(beat_after));
+    let age = match unset_age.and_then(|age| TimeDelta::from_std(age).ok()) {
+        Some(unset_age) if age < -BEAT_AGE_MAX => unset_age,
+        Some(unset_age) => age.min(unset_age),
+        None => age,
+    };
     if !is_held {
         return Some(format!(
             "not running since about {at} ({holder}); its log says why it ended, start it again"
@@ -113,16 +123,24 @@ mod tests {
     use super::*;
 
     const NOW: &str = "2026-03-01T12:00:00Z";
+    const UPTIME: u64 = 500_000;
 
+    /// A daemon of before, which wrote no uptime.
     fn pulse(is_held: bool, is_starting: bool, seconds_old: i64) -> Pulse {
         let now: DateTime<Utc> = NOW.parse().unwrap();
         let beat_at = now - TimeDelta::seconds(seconds_old);
-        Pulse { is_held, is_starting, holder: "pid 7, run since then".into(), beat_at }
+        Pulse { is_held, is_starting, holder: "pid 7, run since then".into(), beat_at, beat_after: None }
+    }
+
+    /// One whose last beat is so old by the wall clock, and so old by the clock that nobody sets.
+    fn beat(seconds_old: i64, unset_seconds_old: i64) -> Pulse {
+        let beat_after = UPTIME.checked_add_signed(-unset_seconds_old).map(Duration::from_secs);
+        Pulse { beat_after, ..pulse(true, false, seconds_old) }
     }
 
     #[track_caller]
     fn check(pulse: &Pulse, expected: Option<&str>) {
-        let fault = fault(pulse, NOW.parse().unwrap());
+        let fault = fault(pulse, NOW.parse().unwrap(), Duration::from_secs(UPTIME));
         match expected {
             None => assert_eq!(fault, None),
             Some(start) => assert!(fault.as_ref().is_some_and(|text| text.starts_with(start)), "{fault:?}"),
@@ -138,5 +156,28 @@ mod tests {
         check(&pulse(true, false, -120), None);
         check(&pulse(true, false, -121), Some("last beat at 2026-03-01T12:02:01Z, which is still to come"));
         check(&pulse(false, false, 5), Some("not running since about 2026-03-01T11:59:55Z"));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_or_a_machine_that_slept_makes_no_daemon_hang() {
+        check(&beat(3 * 3600, 60), None);
+        check(&beat(-3 * 3600, 60), None);
+        check(&Pulse { is_starting: true, ..beat(20 * 365 * 86_400, 60) }, None);
+    }
+
+    #[test]
+    fn a_daemon_that_hangs_does_so_by_both_clocks() {
+        check(&beat(121, 121), Some("hung since 2026-03-01T11:57:59Z (pid 7"));
+        check(&beat(3 * 3600, 121), Some("hung since"));
+        check(&beat(-3 * 3600, 121), Some("hung since"));
+        check(&Pulse { is_starting: true, ..beat(3601, 3601) }, Some("starting since"));
+    }
+
+    /// The lock lies on a disk that several machines share.
+    #[test]
+    fn another_machines_uptime_takes_no_life_and_gives_none_for_long() {
+        check(&beat(60, 90_000), None);
+        check(&beat(60, -90_000), None);
+        check(&beat(121, -90_000), Some("hung since"));
     }
 }

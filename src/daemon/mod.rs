@@ -75,7 +75,7 @@ where
             let task = floor.tasks.spawn(pass(turn.clone(), cancel.subscribe()));
             floor.under_way.insert(task.id(), UnderWay { turn, cancel });
         }
-        signs.turned(&floor.status(), &floor.turns, now);
+        signs.turned(&floor.status(), &floor.turns, now, clock.uptime());
         let wait = floor.wait(now);
         tokio::select! {
             Some(ended) = floor.tasks.join_next_with_id() => floor.end(ended, clock.now()),

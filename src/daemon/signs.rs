@@ -2,6 +2,7 @@
 //! the watchdog is patted, the daemon's lock file touched, the board brought up to date.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -37,9 +38,9 @@ impl Signs {
         self.systemd.ready();
     }
 
-    /// The loop turned.
-    pub(super) fn turned(&mut self, status: &str, turns: &Turns, now: DateTime<Utc>) {
-        self.board.turn(now, turns.shown());
+    /// The loop turned, at `now` and after `uptime` by the clock that nobody sets.
+    pub(super) fn turned(&mut self, status: &str, turns: &Turns, now: DateTime<Utc>, uptime: Duration) {
+        self.board.turn(now, uptime, turns.shown());
         self.systemd.pat_watchdog();
         self.systemd.status(status);
         if self.beat_at.is_none_or(|at| now < at || now - at >= BEAT_EVERY_MIN) {

@@ -85,7 +85,7 @@ async fn answer<B>(request: &Request<B>, site: &Site) -> Answer {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Answer::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
     }
-    let itself = || site.shown.board.itself(site.shown.clock.now());
+    let vitals = || site.shown.board.vitals(site.shown.clock.uptime());
     let found = |content_type, body| Answer { status: StatusCode::OK, content_type, body };
     let view = async |content_type, view| found(content_type, look(site, view).await);
     match request.uri().path() {
@@ -95,8 +95,8 @@ async fn answer<B>(request: &Request<B>, site: &Site) -> Answer {
         "/icon.svg" => found("image/svg+xml", Bytes::from_static(page::ICON.as_bytes())),
         "/api/status.json" => view("application/json", View::Json).await,
         "/metrics" => view("text/plain; version=0.0.4; charset=utf-8", View::Metrics).await,
-        "/livez" => Answer::probe(probes::alive(&itself())),
-        "/readyz" => Answer::probe(probes::ready(&itself())),
+        "/livez" => Answer::probe(probes::alive(&vitals())),
+        "/readyz" => Answer::probe(probes::ready(&vitals())),
         _ => Answer::text(StatusCode::NOT_FOUND, "nothing here; see /, /api/status.json and /metrics"),
     }
 }

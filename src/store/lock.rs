@@ -1,10 +1,11 @@
 //! Exclusion: one process at a time per connection, and one daemon, by locks on files beside the
 //! store. The kernel frees them when their holder dies, so nothing is ever left to clean up. The daemon's
-//! lock file tells by its time of change that the daemon turns, to whoever may read it.
+//! lock file tells that the daemon turns, to whoever may read it: by its time of change, and by the machine's
+//! uptime in its second line, which nobody sets.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub struct DaemonLock {
     /// This machine's, by which others here read when the file was touched.
     clock: Clock,
     since: DateTime<Utc>,
+    /// Where the line with the uptime begins.
+    beat_from: u64,
 }
 
 /// What the daemon's lock file tells.
@@ -53,10 +56,14 @@ pub struct Pulse {
     pub holder: String,
     /// When it last turned, or began to start.
     pub beat_at: DateTime<Utc>,
+    /// The uptime of its machine then ([`Clock::uptime`]); an older daemon does not write it.
+    pub beat_after: Option<Duration>,
 }
 
 /// Stands in the daemon's lock file until it serves.
 const STARTING: &str = ", starting";
+/// Before the machine's uptime at the last beat, in milliseconds.
+const BEAT: &str = "beat after ms ";
 /// Whoever looks at the daemon's lock holds it for an instant; so often, and so long, it is tried again.
 const LOOKS: u32 = 20;
 const LOOK: Duration = Duration::from_millis(50);
@@ -88,8 +95,10 @@ impl DaemonLock {
             clock.sleep(LOOK).await;
         };
         let since = clock.now();
-        sign(&mut file, "run", since, STARTING);
-        Ok(Self { file, clock: clock.clone(), since })
+        let beat_from = sign(&mut file, "run", since, STARTING);
+        let lock = Self { file, clock: clock.clone(), since, beat_from };
+        lock.beat();
+        Ok(lock)
     }
 
     /// Where the lock lies.
@@ -100,13 +109,16 @@ impl DaemonLock {
 
     /// Says that the daemon has started.
     pub fn serving(&mut self) {
-        sign(&mut self.file, "run", self.since, "");
+        self.beat_from = sign(&mut self.file, "run", self.since, "");
         self.beat();
     }
 
     /// Says that the daemon turns. Nothing is done about a failure: then it looks as if it hung, and that
     /// is how it should look where its folder cannot be written.
     pub fn beat(&self) {
+        // Always as long, so that it is written over in one go.
+        let line = format!("{BEAT}{:020}\n", self.clock.uptime().as_millis());
+        let _ = self.file.write_all_at(line.as_bytes(), self.beat_from);
         let _ = self.file.set_modified(self.clock.now().into());
     }
 
@@ -123,9 +135,12 @@ impl DaemonLock {
         };
         let beat_at = file.metadata()?.modified()?.into();
         // A daemon that starts now waits for this look to end.
-        let written = holder(&mut file);
+        let text = text(&mut file);
+        let written = holder(&text);
         let holder = written.trim_end_matches(STARTING).to_owned();
-        Ok(Pulse { is_held, is_starting: written.ends_with(STARTING), holder, beat_at })
+        let beat = text.lines().nth(1).and_then(|line| line.strip_prefix(BEAT)?.parse().ok());
+        let beat_after = beat.map(Duration::from_millis);
+        Ok(Pulse { is_held, is_starting: written.ends_with(STARTING), holder, beat_at, beat_after })
     }
 }
 
@@ -226,7 +241,7 @@ pub(super) fn lock(path: &Path, busy: impl FnOnce(&str) -> String) -> Result<Fil
     let mut file = open(path).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::Busy(busy(&holder(&mut file)))),
+        Err(TryLockError::WouldBlock) => Err(StoreError::Busy(busy(&holder(&text(&mut file))))),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
 }
@@ -246,21 +261,45 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Writes who holds a lock, and since when.
-fn sign(file: &mut File, command: &str, since: DateTime<Utc>, state: &str) {
+/// Writes who holds a lock, and since when. Gives the length of it.
+fn sign(file: &mut File, command: &str, since: DateTime<Utc>, state: &str) -> u64 {
     let since = since.to_rfc3339_opts(SecondsFormat::Secs, true);
     let text = format!("pid {}, {command} since {since}{state}\n", std::process::id());
     // For people only: on a full disk the lock stands without it.
     let _ = file.rewind().and_then(|()| file.set_len(0)).and_then(|()| file.write_all(text.as_bytes()));
+    text.len() as u64
 }
 
-/// What the holder wrote about itself; it may not have got to it yet.
-fn holder(file: &mut File) -> String {
+/// What stands in a lock's file; nothing where it cannot be read.
+fn text(file: &mut File) -> String {
     let mut text = String::new();
-    let read = file.rewind().and_then(|()| file.take(200).read_to_string(&mut text));
-    match text.trim() {
+    match file.rewind().and_then(|()| file.take(200).read_to_string(&mut text)) {
+        Ok(_) => text,
+        Err(_) => String::new(),
+    }
+}
+
+/// What the holder wrote about itself in the first line; it may not have got to it yet.
+fn holder(text: &str) -> String {
+    match text.lines().next().unwrap_or_default().trim() {
         "" => "another process".into(),
-        _ if read.is_err() => "another process".into(),
         line => line.chars().filter(|c| !c.is_control()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_of_an_older_daemon_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = DaemonPlace::SpoolDir(dir.path().to_owned());
+        for (state, is_starting) in [("", false), (STARTING, true)] {
+            std::fs::write(DaemonLock::path(&place), format!("pid 7, run since then{state}\n")).unwrap();
+            let pulse = DaemonLock::look(&place).unwrap();
+            assert_eq!((pulse.holder.as_str(), pulse.is_starting), ("pid 7, run since then", is_starting));
+            assert_eq!(pulse.beat_after, None);
+        }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+use clearpoint_sync::clock::Clock;
 use clearpoint_sync::simulator::{Size, World};
 use rusqlite::Connection;
 
@@ -46,6 +49,17 @@ impl Ear {
             }
         }
     }
+}
+
+/// Has a daemon's lock tell of another uptime at its last beat.
+fn set_beat(lock: &Path, uptime: Duration) {
+    let text = std::fs::read_to_string(lock).unwrap();
+    let holder = text.lines().next().unwrap();
+    std::fs::write(lock, format!("{holder}\nbeat after ms {}\n", uptime.as_millis())).unwrap();
+}
+
+fn touch(file: &Path, at: DateTime<Utc>) {
+    std::fs::File::options().write(true).open(file).unwrap().set_modified(at.into()).unwrap();
 }
 
 /// Nothing is half-written, and the next sync makes up for what was cut off.
@@ -217,9 +231,13 @@ async fn health_tells_a_daemon_that_turns_from_one_that_hangs_or_is_gone() {
     assert!(told["daemon"].as_str().unwrap().contains(&format!("pid {}", daemon.pid)), "{told}");
 
     signal(daemon.pid, Signal::STOP);
-    let lock = std::fs::File::options().write(true).open(bench.file("clearpoint.db.daemon.lock")).unwrap();
-    let beat_at = lock.metadata().unwrap().modified().unwrap();
-    lock.set_modified(beat_at - Duration::from_secs(180)).unwrap();
+    let lock = bench.file("clearpoint.db.daemon.lock");
+    let age = Duration::from_secs(180);
+    touch(&lock, Clock::System.now() - age);
+    // Only the wall clock is past it.
+    bench.run(&["health"]).await.assert_code(&[0]);
+    set_beat(&lock, Clock::System.uptime().saturating_sub(age));
+    touch(&lock, Clock::System.now() - age);
     let hung = bench.run(&["health"]).await;
     hung.assert_code(&[1]);
     hung.assert_names(&["hung since", &daemon.pid.to_string()]);

@@ -202,10 +202,10 @@ async fn a_daemons_lock_tells_who_holds_it_and_when_it_last_turned() {
     let Pulse { is_held, is_starting, holder: told, .. } = DaemonLock::look(&place(&path)).unwrap();
     assert_eq!((is_held, is_starting, told), (true, true, holder.clone()));
     lock.serving();
-    let beat_at = noon() + TimeDelta::minutes(7);
-    hand.advance_to(beat_at);
+    hand.advance_to(noon() + TimeDelta::minutes(7));
     lock.beat();
-    let pulse = Pulse { is_held: true, is_starting: false, holder, beat_at };
+    let (beat_at, beat_after) = (hand.now(), Some(clock.uptime()));
+    let pulse = Pulse { is_held: true, is_starting: false, holder, beat_at, beat_after };
     assert_eq!(DaemonLock::look(&place(&path)).unwrap(), pulse);
     drop(lock);
     assert_eq!(DaemonLock::look(&place(&path)).unwrap(), Pulse { is_held: false, ..pulse });
