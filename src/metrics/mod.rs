@@ -156,6 +156,12 @@ fn program(page: &mut Page, status: &Status) {
         "Which program this is; always 1.",
         [([("version", version::NUMBER), ("commit", version::COMMIT.unwrap_or_default())], 1.0)],
     );
+    let turned_at = status.daemon.as_ref().and_then(|daemon| daemon.turned_at);
+    page.gauge(
+        "clearpoint_sync_loop_turned_timestamp_seconds",
+        "When the daemon's loop last turned, in seconds since 1970; 0: not yet.",
+        [([], page::seconds(turned_at))],
+    );
     page.gauge(
         "clearpoint_sync_store_up",
         "Whether the store could be used when it was last asked.",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -91,9 +92,20 @@ fn every_series_of_a_connection_is_there_before_anything_happens() {
             r#"kind_complete_as_of_timestamp_seconds{connection="city",kind="measures"} 0"#,
             r#"removals_held{connection="city"} 0"#,
             r#"run_duration_seconds_count{mode="full"} 0"#,
+            "loop_turned_timestamp_seconds 0",
             "store_up 1",
         ],
     );
+}
+
+#[test]
+fn the_loops_last_turn_shows() {
+    let board = Board::default();
+    board.start(noon());
+    board.turn(noon() + TimeDelta::seconds(90), Duration::ZERO, []);
+    let text = Metrics::default().render(&board.status(noon()));
+    let turned = format!("clearpoint_sync_loop_turned_timestamp_seconds {}", noon().timestamp() + 90);
+    assert!(text.lines().any(|line| line == turned), "{text}");
 }
 
 #[test]
