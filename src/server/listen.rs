@@ -13,9 +13,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::crowd::{Crowd, Usage};
 use super::stream::Stream;
 use super::{Site, wire};
 use crate::quiet::Quiet;
@@ -29,12 +30,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// What one connection may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Connections at a time; more wait in the system's queue.
+    /// Connections at a time, half of them at most of one address; see [`Crowd`] for who gives way.
     pub(super) connections_max: usize,
     /// How long the head of a request may take, and how long a connection may be silent between two.
     pub(super) head: Duration,
-    /// The same for those that come while half of all places are taken.
-    pub(super) head_in_a_crowd: Duration,
     /// How long a client may take nothing of its answer.
     pub(super) stall: Duration,
     /// How long a connection is kept, however busy it is.
@@ -48,7 +47,6 @@ impl Default for Limits {
         Self {
             connections_max: 128,
             head: Duration::from_secs(10),
-            head_in_a_crowd: Duration::from_secs(1),
             stall: Duration::from_secs(10),
             life: Duration::from_secs(60),
             farewell: Duration::from_secs(5),
@@ -72,20 +70,19 @@ pub(super) async fn serve(
 
 async fn accept(listener: &TcpListener, limits: Limits, site: &Arc<Site>, stop: &watch::Receiver<()>) {
     let clock = &site.shown.clock;
-    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let crowd = Arc::new(Crowd::new(limits.connections_max, clock.clone()));
     // Between two failures some connections come through: it is over when it is not said any more.
     let mut failures = Quiet::default();
     loop {
-        let slot = Arc::clone(&slots).acquire_owned().await.expect("nobody closes the slots");
         match listener.accept().await {
-            Ok((stream, _)) => {
-                let is_crowded = slots.available_permits() < limits.connections_max / 2;
-                let head = if is_crowded { limits.head_in_a_crowd } else { limits.head };
-                let limits = Limits { head, ..limits };
-                let answering = answer(stream, limits, Arc::clone(site), stop.clone());
+            Ok((socket, address)) => {
+                let mut seat = crowd.enter(address.ip());
+                let answering = answer(socket, seat.usage(), limits, Arc::clone(site), stop.clone());
                 tokio::spawn(async move {
-                    answering.await;
-                    drop(slot);
+                    tokio::select! {
+                        () = answering => {}
+                        () = seat.gives_way() => {}
+                    }
                 });
             }
             // Whoever came is gone already.
@@ -101,9 +98,16 @@ async fn accept(listener: &TcpListener, limits: Limits, site: &Arc<Site>, stop: 
 }
 
 /// Answers one connection's requests, one after another.
-async fn answer(socket: TcpStream, limits: Limits, site: Arc<Site>, mut stop: watch::Receiver<()>) {
-    let stream = Stream::new(socket, site.shown.clock.clone(), limits.stall);
+pub(super) async fn answer(
+    socket: TcpStream,
+    usage: Usage,
+    limits: Limits,
+    site: Arc<Site>,
+    mut stop: watch::Receiver<()>,
+) {
+    let stream = Stream::new(socket, usage.clone(), site.shown.clock.clone(), limits.stall);
     let service = service_fn(async |request: Request<Incoming>| {
+        usage.asked();
         Ok::<_, Infallible>(wire::respond(&request.map(drop), &site).await)
     });
     let connection = http1::Builder::new()

@@ -3,6 +3,7 @@
 //! waits for the store or the network, but for those of the first instant, which wait until everything was
 //! looked at once.
 
+mod crowd;
 mod host;
 mod listen;
 mod page;

@@ -1,4 +1,4 @@
-//! A connection's bytes. Nothing but that a client that reads nothing is not waited for.
+//! A connection's bytes: that some came or went is noted, and a client that reads nothing is not waited for.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -9,11 +9,13 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::crowd::Usage;
 use crate::clock::Clock;
 
 /// A connection's bytes.
 pub(super) struct Stream {
     socket: TcpStream,
+    usage: Usage,
     clock: Clock,
     /// How long nothing of an answer may be taken before it is given up.
     patience: Duration,
@@ -28,8 +30,8 @@ impl fmt::Debug for Stream {
 }
 
 impl Stream {
-    pub(super) fn new(socket: TcpStream, clock: Clock, patience: Duration) -> Self {
-        Self { socket, clock, patience, stall: None }
+    pub(super) fn new(socket: TcpStream, usage: Usage, clock: Clock, patience: Duration) -> Self {
+        Self { socket, usage, clock, patience, stall: None }
     }
 
     /// Sends by way of `send`, and fails once the client has taken nothing for too long.
@@ -40,6 +42,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         let sent = send(Pin::new(&mut self.socket), context);
         if sent.is_ready() {
+            self.usage.touch();
             self.stall = None;
             return sent;
         }
@@ -57,7 +60,11 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(context, buffer)
+        let read = Pin::new(&mut self.socket).poll_read(context, buffer);
+        if read.is_ready() {
+            self.usage.touch();
+        }
+        read
     }
 }
 
@@ -107,7 +114,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, _) = listener.accept().await.unwrap();
-        (Stream::new(socket, clock, Duration::from_secs(10)), client)
+        (Stream::new(socket, Usage::new(&clock), clock, Duration::from_secs(10)), client)
     }
 
     #[tokio::test]

@@ -178,20 +178,45 @@ async fn garbage_and_endless_heads_harm_nobody() {
 }
 
 #[tokio::test]
-async fn who_holds_all_connections_keeps_others_waiting_and_not_away() {
-    let serving = start(Limits { connections_max: 2, ..short() }).await;
+async fn who_holds_all_connections_keeps_nobody_away() {
+    let head = 2 * PATIENCE;
+    let serving = start(Limits { connections_max: 2, head, ..short() }).await;
     let held = [connect(serving.address()).await, connect(serving.address()).await];
     check(&ask(serving.address(), &get_last("/livez")).await, "200 OK", "ok\n");
     drop(held);
 }
 
+/// Asks on a connection that stays open.
+async fn ask_on(stream: &mut TcpStream) {
+    stream.write_all(get("/livez").as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"ok\n") {
+        let mut bytes = [0; 1024];
+        let length = timeout(PATIENCE, stream.read(&mut bytes)).await.unwrap().unwrap();
+        assert!(length > 0, "the connection ends");
+        heard.extend_from_slice(&bytes[..length]);
+    }
+}
+
+/// A client of another address of this machine.
+async fn connect_from(address: &str, to: SocketAddr) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+    timeout(PATIENCE, socket.connect(to)).await.unwrap().unwrap()
+}
+
 #[tokio::test]
-async fn in_a_crowd_whoever_is_silent_is_let_go_sooner() {
-    let (head, head_in_a_crowd) = (2 * PATIENCE, Duration::from_millis(100));
-    let serving = start(Limits { connections_max: 2, head, head_in_a_crowd, ..short() }).await;
-    let held = [connect(serving.address()).await, connect(serving.address()).await];
+async fn one_address_takes_no_connection_from_another() {
+    let head = 2 * PATIENCE;
+    let serving = start(Limits { connections_max: 4, head, ..short() }).await;
+    let mut other = connect_from("127.0.0.2", serving.address()).await;
+    ask_on(&mut other).await;
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        held.push(connect(serving.address()).await);
+    }
     check(&ask(serving.address(), &get_last("/livez")).await, "200 OK", "ok\n");
-    drop(held);
+    ask_on(&mut other).await;
 }
 
 /// A status of many megabytes, more than the system keeps for a client that does not read.
@@ -202,14 +227,25 @@ fn large() -> Board {
     board
 }
 
+/// Whatever it is that lets go of a client that asked for much and does not read.
+async fn check_lets_go(limits: Limits) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut deaf = connect(listener.local_addr().unwrap()).await;
+    deaf.write_all(get("/api/status.json").as_bytes()).await.unwrap();
+    let (socket, _) = listener.accept().await.unwrap();
+    let shown = Shown { board: large().into(), metrics: Arc::default(), clock: Clock::System };
+    let usage = crowd::Usage::new(&shown.clock);
+    let site = Site { shown, hosts: Vec::new(), shelf: Shelf::default() };
+    let (_until, stop) = watch::channel(());
+    let answered = listen::answer(socket, usage, limits, site.into(), stop);
+    timeout(PATIENCE, answered).await.expect("it is let go");
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_read_is_let_go() {
-    let (life, farewell) = (Duration::from_millis(300), Duration::from_millis(300));
-    let serving = start_with(Limits { connections_max: 1, life, farewell, ..short() }, large()).await;
-    let mut deaf = connect(serving.address()).await;
-    deaf.write_all(get("/api/status.json").as_bytes()).await.unwrap();
-    check(&ask(serving.address(), &get_last("/livez")).await, "200 OK", "ok\n");
-    drop(deaf);
+    let (soon, never) = (Duration::from_millis(300), 2 * PATIENCE);
+    check_lets_go(Limits { stall: soon, life: never, ..Limits::default() }).await;
+    check_lets_go(Limits { stall: never, life: soon, farewell: soon, ..Limits::default() }).await;
 }
 
 /// Memory of this process, in bytes.
@@ -222,7 +258,8 @@ fn resident() -> u64 {
 /// Each with an answer of its own would hold a gigabyte.
 #[tokio::test]
 async fn many_clients_that_do_not_read_hold_one_answer_together() {
-    let serving = start_with(short(), large()).await;
+    let limits = Limits { stall: 2 * PATIENCE, ..short() };
+    let serving = start_with(limits, large()).await;
     let before = resident();
     let mut held = Vec::new();
     for _ in 0..60 {
