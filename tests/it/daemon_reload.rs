@@ -87,6 +87,24 @@ async fn a_connection_that_is_added_runs_at_once_and_one_that_is_removed_no_more
     assert!(!ran.stderr.contains("\"ERROR\""), "{ran}");
 }
 
+/// The reload and their own first looks find the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_connections_that_are_added_is_told_once() {
+    let bench = bench().await;
+    let mut daemon = daemon(&bench).await;
+    let names: Vec<String> = (0..8).map(|idx| format!("port-{idx}")).collect();
+    let section = |name: &String| {
+        let section = port(&bench, &format!("no-access-{name}")).replace("*/1 * * * * *", "*/15 * * * *");
+        section.replace(".port", &format!(".{name}")).replace("port-secret", &format!("no-secret-{name}"))
+    };
+    let sections: String = names.iter().map(section).collect();
+    edit(&bench, |config| config + &sections);
+    reload(&mut daemon, "reloaded", &["\"added\":8"]).await;
+    daemon.says_more(2, &TURN).await;
+    let ran = daemon.stop().await;
+    assert_eq!((ran.said("secret_unreadable"), ran.said("key_expiry_unknown")), (8, 8), "{ran}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_file_is_refused_with_every_fault_on_one_line_and_the_old_one_goes_on() {
     let bench = bench().await;

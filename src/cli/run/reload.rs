@@ -93,24 +93,20 @@ impl Reloads {
         // The room before the engine, and that before the seats: who is given a turn is found and counted.
         engine.make_room();
         self.engine.send_replace(Arc::clone(&engine));
-        self.seats.send_replace(Some(seating));
         if let Some(couriers) = couriers {
             self.deliveries.lock().await.replace(couriers).await;
         }
         engine.look_at_secrets();
-        if let Err(error) = look_around(&before.config, &engine).await {
+        // Told before the seats, too: who has one tells of the same by itself.
+        let told = tell(&before.config, &engine).await;
+        self.seats.send_replace(Some(seating));
+        // Also where that failed: nobody else looks at all of them before the next reload.
+        if let Err(error) = engine.survey().await.and(told) {
             let error = error.to_text();
             tracing::error!(event = "watch_failed", error, "could not tell what the new settings change");
         }
         Ok(Some(difference(was, now)))
     }
-}
-
-/// Tells and shows at once what follows from the new settings.
-async fn look_around(before: &Config, engine: &Engine) -> Result<(), AppError> {
-    let told = tell(before, engine).await;
-    // Also where that failed: nobody else looks at all of them before the next reload.
-    engine.survey().await.and(told)
 }
 
 /// Tells of keys whose dates were written down, and of connections that are gone.
