@@ -7,6 +7,7 @@ mod crowd;
 mod host;
 mod listen;
 mod page;
+mod place;
 mod probes;
 mod shelf;
 mod stream;
@@ -14,7 +15,6 @@ mod stream;
 mod tests;
 mod wire;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -27,6 +27,8 @@ use crate::config;
 use crate::metrics::Metrics;
 use listen::Limits;
 use shelf::Shelf;
+
+pub use place::ListenError;
 
 /// A server under way. When this is dropped it listens no more, and answers what it was asked by then.
 #[derive(Debug)]
@@ -56,65 +58,68 @@ struct Site {
     shelf: Shelf,
 }
 
-/// `server.listen` names a place where nobody can listen; a person must change something.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}, as server.listen says: {reason}; {}", cure(reason.kind()))]
-pub struct ListenError {
-    address: SocketAddr,
-    /// No source: it is told before the way out.
-    reason: io::Error,
-}
-
-fn cure(kind: io::ErrorKind) -> &'static str {
-    match kind {
-        io::ErrorKind::AddrInUse => {
-            "another program has this port (ss -ltnp shows which); stop that one, or write another port"
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            "this machine has no such address; write one that it has (ip address shows them), or 127.0.0.1"
-        }
-        io::ErrorKind::PermissionDenied => "ports below 1024 are not for everybody; write a higher one",
-        _ => "write another address",
+impl Site {
+    fn new(settings: &config::Server, shown: Shown) -> Arc<Self> {
+        Arc::new(Self { shown, hosts: settings.hosts.clone(), shelf: Shelf::default() })
     }
 }
 
 impl Serving {
-    /// Listens, and answers from now on.
+    /// Listens, and answers from now on; where the place is taken or not there yet, as soon as it can.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// The address cannot be listened on; a person must change something.
     pub async fn start(settings: &config::Server, shown: Shown) -> Result<Self, ListenError> {
-        let serving = Self::start_within(Limits::default(), settings, shown).await?;
-        let address = serving.address;
-        tracing::info!(event = "server_started", %address, "server listens");
-        if settings.is_public() {
-            tracing::warn!(
-                event = "server_public",
-                %address,
-                action = "let nobody reach it who may not see it (a firewall, a proxy with a login), or listen on 127.0.0.1",
-                "server is open to other machines, and the page has no login"
-            );
+        let limits = Limits::default();
+        match place::take(settings.listen).await {
+            Ok(listener) => {
+                say_started(settings, &listener);
+                Ok(Self::on(listener, limits, settings, shown))
+            }
+            Err(error) if error.may_pass() => Ok(Self::later(error, limits, settings, shown)),
+            Err(error) => Err(error),
         }
-        Ok(serving)
     }
 
-    async fn start_within(
-        limits: Limits,
-        settings: &config::Server,
-        shown: Shown,
-    ) -> Result<Self, ListenError> {
-        let failed = |reason| ListenError { address: settings.listen, reason };
-        let listener = TcpListener::bind(settings.listen).await.map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let site = Site { shown, hosts: settings.hosts.clone(), shelf: Shelf::default() };
+    /// Answers whoever comes there.
+    fn on(listener: TcpListener, limits: Limits, settings: &config::Server, shown: Shown) -> Self {
+        let address = listener.local_addr().unwrap_or(settings.listen);
         let (until, stop) = watch::channel(());
-        tokio::spawn(listen::serve(listener, limits, Arc::new(site), stop));
-        Ok(Self { address, _until: until })
+        tokio::spawn(listen::serve(listener, limits, Site::new(settings, shown), stop));
+        Self { address, _until: until }
     }
 
-    /// Where it listens.
+    /// Answers once it can listen.
+    fn later(error: ListenError, limits: Limits, settings: &config::Server, shown: Shown) -> Self {
+        let (until, mut stop) = watch::channel(());
+        let (address, settings) = (settings.listen, settings.clone());
+        tokio::spawn(async move {
+            let listener = tokio::select! {
+                listener = place::wait_for(error, &shown.clock) => listener,
+                _ = stop.changed() => return,
+            };
+            say_started(&settings, &listener);
+            listen::serve(listener, limits, Site::new(&settings, shown), stop).await;
+        });
+        Self { address, _until: until }
+    }
+
+    /// Where it listens, or will.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+}
+
+fn say_started(settings: &config::Server, listener: &TcpListener) {
+    let address = listener.local_addr().unwrap_or(settings.listen);
+    tracing::info!(event = "server_started", %address, "server listens");
+    if settings.is_public() {
+        tracing::warn!(
+            event = "server_public",
+            %address,
+            action = "let nobody reach it who may not see it (a firewall, a proxy with a login), or listen on 127.0.0.1",
+            "server is open to other machines, and the page has no login"
+        );
     }
 }

@@ -30,7 +30,7 @@ async fn start(limits: Limits) -> Serving {
 async fn start_with(limits: Limits, board: impl Into<Arc<Board>>) -> Serving {
     let shown = Shown { board: board.into(), metrics: Arc::default(), clock: Clock::System };
     let settings = config::Server { listen: "127.0.0.1:0".parse().unwrap(), hosts: Vec::new() };
-    Serving::start_within(limits, &settings, shown).await.unwrap()
+    Serving::on(place::take(settings.listen).await.unwrap(), limits, &settings, shown)
 }
 
 /// A limit on heads and on silence that a test can wait for, and none of the others.
@@ -235,9 +235,9 @@ async fn check_lets_go(limits: Limits) {
     let (socket, _) = listener.accept().await.unwrap();
     let shown = Shown { board: large().into(), metrics: Arc::default(), clock: Clock::System };
     let usage = crowd::Usage::new(&shown.clock);
-    let site = Site { shown, hosts: Vec::new(), shelf: Shelf::default() };
+    let settings = config::Server { listen: listener.local_addr().unwrap(), hosts: Vec::new() };
     let (_until, stop) = watch::channel(());
-    let answered = listen::answer(socket, usage, limits, site.into(), stop);
+    let answered = listen::answer(socket, usage, limits, Site::new(&settings, shown), stop);
     timeout(PATIENCE, answered).await.expect("it is let go");
 }
 
@@ -287,19 +287,4 @@ async fn a_server_that_is_dropped_finishes_its_answer_and_listens_no_more() {
     assert!(heard.ends_with('}'), "{} bytes", heard.len());
     assert_eq!(hear(silent).await, "");
     assert!(timeout(PATIENCE, TcpStream::connect(address)).await.unwrap().is_err());
-}
-
-#[tokio::test]
-async fn a_place_where_nobody_can_listen_is_told_with_a_way_out() {
-    let serving = start(Limits::default()).await;
-    let refused = async |listen: &str| {
-        let settings = config::Server { listen: listen.parse().unwrap(), hosts: Vec::new() };
-        let shown = Shown { board: Arc::default(), metrics: Arc::default(), clock: Clock::System };
-        Serving::start(&settings, shown).await.unwrap_err().to_string()
-    };
-    let taken = serving.address().to_string();
-    let text = refused(&taken).await;
-    assert!(text.contains(&taken) && text.contains("server.listen") && text.contains("ss -ltnp"), "{text}");
-    let text = refused("192.0.2.1:9464").await;
-    assert!(text.contains("192.0.2.1:9464") && text.contains("no such address"), "{text}");
 }

@@ -64,14 +64,27 @@ async fn a_daemon_answers_over_ipv4_and_ipv6_and_ends_while_it_is_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_that_is_taken_ends_the_daemon_with_2_and_a_way_out() {
+async fn a_port_that_is_taken_keeps_no_run_away_and_the_page_comes_once_it_is_free() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let office = Office::new();
     office.configure(&format!("[server]\nlisten = \"{address}\"\n"));
+    let mut daemon = Running::start(&office.file("config.toml"), &["run"]);
+    daemon.says("daemon_started").await;
+    assert_eq!(daemon.lines(&["\"WARN\"", "server_failed", &address, "another port"]), 1);
+    drop(taken);
+    daemon.says("server_started").await;
+    assert_eq!(get(&address, "/livez").await.0, "HTTP/1.1 200 OK");
+    daemon.stop().await.assert_code(&[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_that_a_person_must_change_ends_the_daemon_with_2_and_a_way_out() {
+    let office = Office::new();
+    office.configure("[server]\nlisten = \"[fe80::1]:9464\"\nallow_public = true\n");
     let ran = office.run(&["run"]).await;
     ran.assert_code(&[2]);
-    ran.assert_names(&[&address, "server.listen", "stop", "another port"]);
+    ran.assert_names(&["[fe80::1]:9464", "server.listen", "write another address"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
