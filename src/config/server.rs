@@ -76,6 +76,9 @@ fn hosts(value: &Value) -> Result<Vec<String>, String> {
 
 fn host(value: &Value, expected: &str) -> Result<String, String> {
     let typed = values::string(value, expected)?;
+    if typed.contains('*') {
+        return Err(format!("holds {typed:?}, but no sign stands for others here; write each name in full"));
+    }
     match Host::parse(typed) {
         Ok(Host::Domain(name)) => Ok(name.trim_end_matches('.').to_owned()),
         _ => Err(format!("holds {typed:?}, which is no host name; write it alone, without a port")),
@@ -124,6 +127,14 @@ mod tests {
         assert_eq!(read("Status.City.Example.").unwrap(), ["status.city.example"]);
         for wrong in ["status.city.example:9464", "127.0.0.1", "http://a", ""] {
             assert!(read(wrong).unwrap_err().contains("no host name"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_would_match_nobody_is_refused() {
+        for wrong in ["*", "*.city.example"] {
+            let text = hosts(&Value::Array(vec![Value::String(wrong.to_owned())])).unwrap_err();
+            assert!(text.contains(wrong) && text.contains("each name in full"), "{text}");
         }
     }
 }
