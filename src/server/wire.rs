@@ -1,4 +1,5 @@
-//! Which request gets which answer, and the headers that every answer carries.
+//! Which request gets which answer, and the headers that all of these carry. What cannot be read as a request is
+//! answered by the HTTP library itself, with a status (400, 431) and neither a body nor these headers.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -12,7 +13,7 @@ use super::{Shown, Site, probes};
 use crate::metrics::Metrics;
 use crate::status::Status;
 
-/// Said with every answer: nothing is loaded from elsewhere, no script runs, no other page frames this one,
+/// Said with every answer to a request: nothing is loaded from elsewhere, no script runs, no other page frames this one,
 /// and nothing is kept.
 const HEADERS: [(&str, &str); 6] = [
     (
