@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::name::ConnectionName;
 use crate::status::{
@@ -19,6 +19,8 @@ pub struct Board {
     shown: Mutex<Shown>,
     /// Whether somebody looks at all of it for the first time just now.
     is_coming: watch::Sender<bool>,
+    /// Whoever could not use the store lets the one know who watches it.
+    doubts: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -134,9 +136,21 @@ impl Board {
         }
     }
 
-    /// What the store takes on the disk.
+    /// What the store takes on the disk. Nothing is no news: it cannot be looked at, and was not that small.
     pub fn show_bytes(&self, bytes: u64) {
-        self.change().store.bytes = bytes;
+        if bytes > 0 {
+            self.change().store.bytes = bytes;
+        }
+    }
+
+    /// The store could not be used: whoever watches it looks now.
+    pub fn doubt_store(&self) {
+        self.doubts.notify_one();
+    }
+
+    /// Waits until the store could not be used, also where that was before.
+    pub async fn store_doubted(&self) {
+        self.doubts.notified().await;
     }
 
     /// Why the store cannot be used now; `None`: it can.
@@ -237,6 +251,14 @@ mod tests {
         board.seat([&city]);
         board.show(&port, status(&port), Vec::new());
         assert_eq!(shown(&board), ["city"]);
+    }
+
+    #[test]
+    fn a_store_that_is_away_keeps_its_size() {
+        let board = Board::default();
+        board.show_bytes(4096);
+        board.show_bytes(0);
+        assert_eq!(board.status(DateTime::UNIX_EPOCH).store.bytes, 4096);
     }
 
     /// Hundreds of connections are not copied for each who asks.

@@ -1,4 +1,5 @@
-//! Asks the store once a minute whether it answers, beside the loop: a store that does not is said, and
+//! Asks the store whether it answers, beside the loop: once a minute, at once when a turn could not use it, and
+//! every few seconds while it is away, so that probes say what is so. A store that does not is said, and
 //! shown to whoever asks, and ends nothing. The runs try again by themselves. What runs left of the store in
 //! memory goes back then.
 
@@ -13,14 +14,20 @@ use crate::quiet::{Quiet, Row};
 use crate::store::{Store, StoreError};
 
 const ASK_EVERY: Duration = Duration::from_secs(60);
+/// The same while it cannot be used.
+const ASK_EVERY_WHILE_AWAY: Duration = Duration::from_secs(5);
 /// A store that says nothing for this long does not answer.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// Watches the store for the life of the daemon. The board holds why it cannot be used, while it cannot.
 pub async fn watch_store(store: Store, clock: Clock, board: Arc<Board>) {
     let mut voice = Quiet::default();
+    let mut wait = ASK_EVERY;
     loop {
-        clock.sleep(ASK_EVERY).await;
+        tokio::select! {
+            () = clock.sleep(wait) => {}
+            () = board.store_doubted() => {}
+        }
         let asked = store.clone();
         let mut answer = tokio::spawn(async move {
             let answer = asked.answers().await;
@@ -34,6 +41,7 @@ pub async fn watch_store(store: Store, clock: Clock, board: Arc<Board>) {
             },
             () = clock.sleep(ANSWER_MAX) => Some(format!("gave no answer within {} s", ANSWER_MAX.as_secs())),
         };
+        wait = if reason.is_some() { ASK_EVERY_WHILE_AWAY } else { ASK_EVERY };
         say(&mut voice, reason.as_deref(), &clock);
         board.show_unreachable(reason);
         // A disk that hangs is asked one question at a time.

@@ -25,10 +25,12 @@ pub(super) async fn serve(
     let is_well = !matches!(ended, Ended::Ran { outcome: Outcome::Failed, .. } | Ended::Elsewhere { .. });
     if let Some(connection) = engine.connection(&turn.name)
         && let Err(error) = engine.show(connection).await
-        && is_well
     {
-        let (connection, error) = (&turn.name, error.to_text());
-        tracing::warn!(event = "status_unread", %connection, error, "status could not be read");
+        doubt(&engine, &error);
+        if is_well {
+            let (connection, error) = (&turn.name, error.to_text());
+            tracing::warn!(event = "status_unread", %connection, error, "status could not be read");
+        }
     }
     if engine.connection(&turn.name).is_none()
         && let Err(error) = engine.retire_warnings().await
@@ -50,6 +52,7 @@ async fn serve_connection(
         Work::Run(mode) => mode,
         Work::Watch => {
             if let Err(error) = engine.look_at_keys(connection).await {
+                doubt(engine, &error);
                 let (connection, error) = (&connection.name, error.to_text());
                 tracing::error!(event = "watch_failed", %connection, error, "could not look at the keys");
             }
@@ -87,18 +90,29 @@ async fn serve_connection(
             );
             Ended::Elsewhere { again_in: engine.again_in() }
         }
-        Err(error) => ended_early(Outcome::Failed, Some(error.to_text())),
+        Err(error) => {
+            doubt(engine, &error);
+            ended_early(Outcome::Failed, Some(error.to_text()))
+        }
     }
 }
 
 /// A run of which the store told nothing. Where a database keeps it, nobody knows whether it was served: it
 /// stays due, and `store_unreachable` says why nothing happens.
 fn not_begun(engine: &Engine, error: &AppError) -> Ended {
+    doubt(engine, error);
     match error {
         AppError::Store(StoreError::Failed { .. }) if engine.store.lease().is_some() => {
             Ended::Elsewhere { again_in: engine.again_in() }
         }
         _ => ended_early(Outcome::Failed, Some(error.to_text())),
+    }
+}
+
+/// Has the store looked at now, if it is what failed.
+fn doubt(engine: &Engine, error: &AppError) {
+    if matches!(error, AppError::Store(StoreError::Failed { .. } | StoreError::Unusable(_))) {
+        engine.board.doubt_store();
     }
 }
 

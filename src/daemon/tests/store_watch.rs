@@ -18,26 +18,48 @@ async fn a_store_that_is_gone_is_said_once_and_shown_until_it_is_back() {
     let store = Store::open(&Place::file(&path), clock.now()).await.unwrap();
     let board: Arc<Board> = Arc::default();
     let watching = tokio::spawn(watch_store(store, clock, Arc::clone(&board)));
-    let minute_later = async || {
-        for minutes in [0, 1] {
-            hand.advance_to(hand.now() + TimeDelta::minutes(minutes));
-            // It has asked, and waits for the next minute.
-            while hand.next_wake() != Some(hand.now() + TimeDelta::minutes(1)) {
-                tokio::task::yield_now().await;
-            }
-        }
-        board.status(hand.now()).store.unreachable
-    };
-    assert_eq!(minute_later().await, None);
+    let look = async |next_after: i64| look(&hand, &board, next_after).await;
+    waits(&hand, 60).await;
+    assert_eq!(look(60).await, None);
     std::fs::rename(&path, &aside).unwrap();
     for _ in 0..3 {
-        assert!(minute_later().await.unwrap().contains("was removed or replaced"));
+        assert!(look(5).await.unwrap().contains("was removed or replaced"));
     }
     std::fs::rename(&aside, &path).unwrap();
-    assert_eq!(minute_later().await, None);
+    assert_eq!(look(60).await, None);
     watching.abort();
     let lines = lines.lock().unwrap().clone();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].starts_with("<3>ERROR store cannot be used event=store_unreachable"), "{lines:?}");
     assert!(lines[1].contains("event=store_reachable since=2026-03-01T00:07:00Z"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_store_that_failed_a_turn_is_looked_at_at_once() {
+    let (clock, hand) = Clock::stepped(at(START));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.db");
+    let store = Store::open(&Place::file(&path), clock.now()).await.unwrap();
+    let board: Arc<Board> = Arc::default();
+    let watching = tokio::spawn(watch_store(store, clock, Arc::clone(&board)));
+    waits(&hand, 60).await;
+    std::fs::rename(&path, dir.path().join("aside.db")).unwrap();
+    board.doubt_store();
+    waits(&hand, 5).await;
+    assert!(board.vitals(Duration::ZERO).store_unreachable.is_some());
+    watching.abort();
+}
+
+/// Has it ask, and wait so many seconds for the next time; tells why the store cannot be used.
+async fn look(hand: &Simulated, board: &Board, next_after: i64) -> Option<String> {
+    hand.advance_to(hand.next_wake().unwrap());
+    waits(hand, next_after).await;
+    board.vitals(Duration::ZERO).store_unreachable
+}
+
+/// Until it has asked, and waits so many seconds for the next time.
+async fn waits(hand: &Simulated, seconds: i64) {
+    while hand.next_wake() != Some(hand.now() + TimeDelta::seconds(seconds)) {
+        tokio::task::yield_now().await;
+    }
 }
