@@ -292,6 +292,21 @@ mod tests {
         engine.mode_due(&engine.config.connections[0]).await.unwrap()
     }
 
+    /// A file in the place of a folder keeps everybody out, as rights keep out all but root.
+    #[tokio::test]
+    async fn a_store_that_nobody_may_look_for_is_not_taken_for_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("folder"), "").unwrap();
+        let look = async |path: &str| {
+            let config = Config::parse(&CONFIG.replace("store.db", path), &dir.path().join("config.toml"));
+            Engine::open_to_look(config.unwrap(), Clock::System).await
+        };
+        assert!(look("nothing-yet.db").await.is_ok());
+        let error = look("folder/store.db").await.unwrap_err();
+        assert_eq!(error.exit(), crate::app::Exit::MustChange, "{error}");
+        assert!(error.to_text().contains("folder/store.db"), "{error}");
+    }
+
     #[tokio::test]
     async fn a_full_run_in_the_future_keeps_nobody_waiting() {
         assert_eq!(due(&engine(TimeDelta::hours(1)).await.0).await, Mode::Incremental);

@@ -165,10 +165,11 @@ impl Place {
         Self::File(path.into())
     }
 
-    /// Whether it is plain without opening it that nothing was ever stored there.
+    /// Whether it is plain without opening it that nothing was ever stored there. Where nobody may look,
+    /// nothing is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        matches!(self, Self::File(path) if !path.exists())
+        matches!(self, Self::File(path) if matches!(path.try_exists(), Ok(false)))
     }
 }
 

@@ -88,7 +88,7 @@ impl Sqlite {
 
     /// Opens an existing file, and never writes to it.
     pub(super) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        if !path.exists() {
+        if matches!(path.try_exists(), Ok(false)) {
             let text = format!("{} does not exist yet; `clearpoint-sync sync` makes it", path.display());
             return Err(StoreError::Unusable(text));
         }
