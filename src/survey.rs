@@ -8,6 +8,7 @@ use crate::expiry;
 use crate::key::{KeySlot, KeyState};
 use crate::name::ConnectionName;
 use crate::rotation::{self, Candidate, KeyStanding};
+use crate::run::Run;
 use crate::status::{ConnectionStatus, KeyStatus, WarningStatus};
 use crate::store::{Store, StoreError};
 use crate::warning::{Event, WarningId};
@@ -34,6 +35,9 @@ pub async fn connection(
     }
     let last_success = store.last_success(name).await?;
     let last_full_success = store.last_full_success(name).await?;
+    let full_at = connection.schedule_full.next_after(now);
+    let next_run = connection.schedule.next_after(now).min(full_at);
+    let is_full = owes_full(connection, last_full_success.as_ref(), now);
     let status = ConnectionStatus {
         connection: name.to_string(),
         is_configured: true,
@@ -41,14 +45,25 @@ pub async fn connection(
         last_run: store.last_run(name, None).await?,
         last_success: last_success.map(|run| run.started_at),
         last_full_success: last_full_success.map(|run| run.started_at),
-        next_run: Some(connection.schedule.next_after(now)),
-        next_full_run: Some(connection.schedule_full.next_after(now)),
+        next_run: Some(next_run),
+        next_full_run: Some(if is_full { next_run } else { full_at }),
         mapped_user: connection.mapped_user.clone(),
         scorecards_visible: account.map(|account| account.accepted.len()),
         keys,
         kinds: store.freshness(Some(name)).await?,
     };
     Ok((status, warnings))
+}
+
+/// Whether the next run is to be full, given the last full one that stored what it could: when none ever was,
+/// when another was asked for, or when `schedule_full` had a due time since.
+#[must_use]
+pub fn owes_full(connection: &Connection, last_full: Option<&Run>, now: DateTime<Utc>) -> bool {
+    last_full.is_none_or(|last| {
+        // A run in the future is a clock that was set back.
+        let is_ahead = last.started_at > now;
+        last.needs_full || is_ahead || connection.schedule_full.next_after(last.started_at) <= now
+    })
 }
 
 /// The connections that the store knows and the configuration does not: they are left as they are, and

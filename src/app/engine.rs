@@ -18,6 +18,7 @@ use crate::run::Mode;
 use crate::secrets::{self, TargetSecrets};
 use crate::spool::Budget;
 use crate::store::{Place, Store};
+use crate::survey;
 
 /// What all passes share.
 #[derive(Debug)]
@@ -244,12 +245,7 @@ impl Engine {
     /// The store cannot be read.
     pub async fn mode_due(&self, connection: &Connection) -> Result<Mode, AppError> {
         let last = self.store.last_full_success(&connection.name).await?;
-        let now = self.clock.now();
-        let is_due = last.is_none_or(|last| {
-            // A run in the future is a clock that was set back.
-            let is_ahead = last.started_at > now;
-            last.needs_full || is_ahead || connection.schedule_full.next_after(last.started_at) <= now
-        });
+        let is_due = survey::owes_full(connection, last.as_ref(), self.clock.now());
         Ok(if is_due { Mode::Full } else { Mode::Incremental })
     }
 }

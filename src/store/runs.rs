@@ -136,6 +136,18 @@ impl Store {
         .await
     }
 
+    /// As [`Store::last_success`], but for runs that were asked to stop on their way: they serve nothing.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn last_served(&self, connection: &ConnectionName) -> Result<Option<Run>, StoreError> {
+        self.read(format!("read the last run of {connection}"), |sql| {
+            let condition = "outcome IN ('ok', 'partial') AND (reason IS NULL OR reason <> ?2)";
+            last(sql, condition, connection, Some(STOPPED))
+        })
+        .await
+    }
+
     /// When the last run ended that stored what it could, `ok` or `partial`, and began before `before`.
     ///
     /// # Errors

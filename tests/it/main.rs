@@ -14,6 +14,7 @@ mod chromium;
 mod clocks;
 mod crowd;
 mod cut;
+mod daemon_again;
 mod daemon_life;
 mod daemon_refused;
 mod daemon_reload;

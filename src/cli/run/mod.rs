@@ -151,7 +151,7 @@ async fn seating(engine: &Engine) -> Result<Seating, AppError> {
     let mut members = Vec::new();
     for connection in &engine.config.connections {
         let last_full = engine.store.last_full_success(&connection.name).await?;
-        let last_run = engine.store.last_success(&connection.name).await?;
+        let last_run = engine.store.last_served(&connection.name).await?;
         members.push(Member {
             name: connection.name.clone(),
             schedule: connection.schedule.clone(),
