@@ -26,6 +26,39 @@ pub const TARGET_WAIT_MAX: Duration = Duration::from_hours(1);
 /// A message that a target has not taken for so long is given up.
 pub const TARGET_PATIENCE: TimeDelta = TimeDelta::days(7);
 
+/// A run that failed is made again after so long: after the first failure in a row, the second, and so on; the
+/// last for every further one.
+const RUN_WAITS: [TimeDelta; 4] =
+    [TimeDelta::minutes(1), TimeDelta::minutes(5), TimeDelta::minutes(15), TimeDelta::hours(1)];
+
+/// When a run that stored nothing is tried again, if not when it is due anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextTry {
+    /// What stood in its way may be gone any moment: soon, and less often the longer it lasts.
+    Soon,
+    /// An hour later: another try that meets the same would have graver consequences.
+    Hourly,
+    /// Then: the server asked for it.
+    NotBefore(DateTime<Utc>),
+    /// When it is due: to ask sooner would change nothing.
+    WhenDue,
+}
+
+impl NextTry {
+    /// The instant of the next try after a run that ended at `ended_at`, the `failures`th in a row (from 1) that
+    /// failed; `None`: when it is due.
+    #[must_use]
+    pub fn at(self, ended_at: DateTime<Utc>, failures: usize) -> Option<DateTime<Utc>> {
+        let after = |count: usize| ended_at + RUN_WAITS[count.clamp(1, RUN_WAITS.len()) - 1];
+        match self {
+            Self::Soon => Some(after(failures)),
+            Self::Hourly => Some(after(RUN_WAITS.len())),
+            Self::NotBefore(until) => Some(until.max(after(1))),
+            Self::WhenDue => None,
+        }
+    }
+}
+
 /// How long to wait after try number `attempt` (from 1) failed: anywhere from nothing to the whole
 /// interval (full jitter), so that clients who failed together do not come back together.
 /// `random` is in `0..1`.
@@ -102,6 +135,25 @@ mod tests {
         let waits: Vec<_> = (1..=9).map(|n| target_wait(n).as_secs()).collect();
         assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
         assert_eq!(target_wait(u32::MAX), TARGET_WAIT_MAX);
+    }
+
+    #[track_caller]
+    fn check_next_try(next_try: NextTry, minutes: [i64; 6]) {
+        let after = |failures| next_try.at(noon(), failures).map(|at| (at - noon()).num_minutes());
+        assert_eq!([1, 2, 3, 4, 5, usize::MAX].map(after), minutes.map(Some));
+    }
+
+    #[test]
+    fn a_run_that_failed_is_made_again_soon_at_first_and_hourly_in_the_end() {
+        check_next_try(NextTry::Soon, [1, 5, 15, 60, 60, 60]);
+        check_next_try(NextTry::Hourly, [60; 6]);
+        assert_eq!(NextTry::WhenDue.at(noon(), 1), None);
+    }
+
+    #[test]
+    fn what_a_server_asks_for_is_kept_to_and_never_sooner_than_a_minute() {
+        check_next_try(NextTry::NotBefore(noon() + TimeDelta::minutes(7)), [7; 6]);
+        check_next_try(NextTry::NotBefore(noon()), [1; 6]);
     }
 
     #[test]

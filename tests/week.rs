@@ -12,6 +12,7 @@ use chrono_tz::Tz;
 use clearpoint_sync::clock::{Clock, Simulated};
 use clearpoint_sync::daemon::{self, Ended, Member, Orders, Seating, Signs, Turn, Turns, Work};
 use clearpoint_sync::name::ConnectionName;
+use clearpoint_sync::retry::NextTry;
 use clearpoint_sync::run::{Mode, Outcome};
 use clearpoint_sync::schedule::Schedule;
 use clearpoint_sync::systemd::Systemd;
@@ -70,7 +71,8 @@ async fn run(log: Log, clock: Clock, turn: Turn) -> Ended {
     }
     clock.sleep(Duration::from_secs(2 + u64::from(turn.name.as_str().as_bytes()[3] % 4))).await;
     log.lock().unwrap().get_mut(&turn.name).unwrap().is_running = false;
-    Ended::Ran { outcome: Outcome::Ok, reason: None, needs_full: false, standing: None }
+    let (outcome, next_try) = (Outcome::Ok, NextTry::Soon);
+    Ended::Ran { outcome, reason: None, needs_full: false, standing: None, next_try }
 }
 
 /// Moves the clock from one sleeper's wake to the next, and lets everybody go on in between.

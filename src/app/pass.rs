@@ -11,6 +11,8 @@ use super::{AppError, Engine, Ring};
 use crate::config::Connection;
 use crate::cycle::{self, Job, Notices, Progress, Report};
 use crate::key::Key;
+use crate::pull::client::Client;
+use crate::retry::NextTry;
 use crate::run::{Counts, Mode, Outcome, Run};
 use crate::store::{ConnectionLock, StoreError};
 use crate::warning::{Event, Severity, Warning, WarningId};
@@ -61,6 +63,18 @@ pub struct Passed {
     pub run: Run,
     /// How the key stands, and how many warnings are open.
     pub standing: Standing,
+    /// When the daemon tries it again, where it stored nothing.
+    pub next_try: NextTry,
+}
+
+/// A pass whose connection is locked, and whose mode is settled.
+struct Begun {
+    mode: Mode,
+    asker: Asker,
+    lock: ConnectionLock,
+    /// Turns true also when the lock is lost.
+    cancel: Receiver<bool>,
+    progress: Sender<Option<Progress>>,
 }
 
 impl Engine {
@@ -70,18 +84,22 @@ impl Engine {
     /// The connection is in use, its key cannot be read, or the store cannot be used; whatever the
     /// network does is part of the run.
     pub async fn pass(&self, connection: &Connection, order: Order) -> Result<Passed, AppError> {
-        let mode = order.mode.unwrap_or(Mode::Full);
-        let passed = self.pass_uncounted(connection, order).await;
+        let asked = order.mode.unwrap_or(Mode::Full);
+        let (mode, passed) = match self.begin(connection, order).await {
+            Ok(begun) => (begun.mode, self.go(connection, begun).await),
+            Err(error) => (asked, Err(error)),
+        };
         match &passed {
             Ok(passed) => self.metrics.count(&passed.run),
-            // It is another replica's now, and counted there.
-            Err(AppError::Store(StoreError::LeaseLost(_))) => {}
+            // It is another process's, and counted there.
+            Err(AppError::Store(StoreError::LeaseLost(_) | StoreError::Busy(_))) => {}
             Err(_) => self.metrics.count_failed(&connection.name, mode),
         }
         passed
     }
 
-    async fn pass_uncounted(&self, connection: &Connection, order: Order) -> Result<Passed, AppError> {
+    /// Locks the connection, and settles what its run is to be.
+    async fn begin(&self, connection: &Connection, order: Order) -> Result<Begun, AppError> {
         let Order { mode, asker, lock, cancel, progress } = order;
         let name = &connection.name;
         let lock = match lock {
@@ -101,26 +119,41 @@ impl Engine {
             Some(mode) => mode,
             None => self.mode_due(connection).await?,
         };
-        let mut ring = self.ring(connection).await?;
+        Ok(Begun { mode, asker, lock, cancel, progress })
+    }
+
+    /// The connection's keys, and the client that asks with them; a run without is recorded.
+    async fn equip<'a>(
+        &self,
+        connection: &'a Connection,
+        mode: Mode,
+    ) -> Result<(Ring<'a>, Client), AppError> {
+        let ring = self.ring(connection).await?;
         let contenders = ring.contenders();
-        if contenders.is_empty() {
+        let error = if contenders.is_empty() {
             self.tell_of_ring(&ring).await?;
-            let error = ring.unreadable().expect("a key that stands in no line is unreadable");
-            return Err(self.record_impossible(connection, mode, error).await);
-        }
-        let source = match self.client_with(connection, contenders) {
-            Ok(source) => source,
-            Err(error) => return Err(self.record_impossible(connection, mode, error).await),
+            ring.unreadable().expect("a key that stands in no line is unreadable")
+        } else {
+            match self.client_with(connection, contenders) {
+                Ok(source) => return Ok((ring, source)),
+                Err(error) => error,
+            }
         };
-        let (store, clock) = (&self.store, &self.clock);
+        Err(self.record_impossible(connection, mode, error).await)
+    }
+
+    /// Makes the run, and tells what there is to tell after it.
+    async fn go(&self, connection: &Connection, begun: Begun) -> Result<Passed, AppError> {
+        let Begun { mode, asker, lock, cancel, progress } = begun;
+        let (mut ring, source) = self.equip(connection, mode).await?;
+        let (store, clock, name) = (&self.store, &self.clock, &connection.name);
         let next_due = (asker == Asker::Schedule).then(|| {
             let now = clock.now();
             connection.schedule.next_after(now).min(connection.schedule_full.next_after(now))
         });
         let mut stop = cancel.clone();
         let job = Job { connection, source: &source, store, clock, cancel, next_due, progress };
-        let span = tracing::info_span!("run", connection = %name);
-        let ran = cycle::run(&job, mode).instrument(span).await;
+        let ran = cycle::run(&job, mode).instrument(tracing::info_span!("run", connection = %name)).await;
         // Whoever took it over tells what there is to tell.
         lock.check()?;
         let mut report = match ran {
@@ -152,7 +185,7 @@ impl Engine {
             closing_line(&report.run, &standing);
         }
         self.forget_old().await?;
-        Ok(Passed { run: report.run, standing })
+        Ok(Passed { run: report.run, standing, next_try: report.next_try })
     }
 
     /// Records a run that could not begin, so that `status` tells of it; gives back why.

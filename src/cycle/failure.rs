@@ -6,6 +6,7 @@ use super::Pass;
 use crate::kind::Kind;
 use crate::memory::KindMemory;
 use crate::pull::{PullError, Source};
+use crate::retry::NextTry;
 use crate::run::{KindOutcome, KindRun, Outcome, STOPPED};
 use crate::store::StoreError;
 
@@ -58,6 +59,19 @@ impl Stop {
             _ if has_stored => Outcome::Partial,
             Self::Deferred { .. } => Outcome::Deferred,
             Self::DoorClosed(_) | Self::Lost(_) | Self::Asked | Self::Store(_) => Outcome::Failed,
+        }
+    }
+
+    /// When the run is tried again, where it stored nothing.
+    pub(super) fn next_try(&self) -> NextTry {
+        match self {
+            Self::Lost(_) | Self::Store(_) => NextTry::Soon,
+            // The second such page in a row counts as a refusal.
+            Self::DoorClosed(_) => NextTry::Hourly,
+            Self::Deferred { until, .. } => NextTry::NotBefore(*until),
+            Self::Refused(_) | Self::AccountChanged(_) | Self::NothingVisible | Self::Asked => {
+                NextTry::WhenDue
+            }
         }
     }
 }

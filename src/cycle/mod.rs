@@ -29,6 +29,7 @@ use crate::kind::{Kind, KindName};
 use crate::memory::KindMemory;
 use crate::plan::{Held, Plan, Verdicts};
 use crate::pull::{Ask, PullError, Pulled, Source};
+use crate::retry::NextTry;
 use crate::run::{Counts, KindOutcome, KindRun, Mode, Outcome, Run, RunId};
 use crate::store::{Store, StoreError};
 use crate::trust;
@@ -79,6 +80,8 @@ pub struct Report {
     pub notices: Notices,
     /// How far the server's clock is ahead of ours, if the door told its time.
     pub server_ahead: Option<TimeDelta>,
+    /// When it is tried again, where it stored nothing.
+    pub next_try: NextTry,
 }
 
 /// What would change in one kind: what `plan` prints and a run stores.
@@ -314,6 +317,7 @@ impl<'a, S: Source> Pass<'a, S> {
         if let Some(stop) = &stop {
             notices.stopped(connection, stop);
         }
+        let next_try = stop.as_ref().map_or(NextTry::Soon, Stop::next_try);
         let mut run = Run {
             id: self.id.unwrap_or(RunId(0)),
             connection: connection.clone(),
@@ -329,7 +333,7 @@ impl<'a, S: Source> Pass<'a, S> {
         for kind in &run.kinds {
             run.counts.add(&kind.counts);
         }
-        Report { run, notices, server_ahead: self.server_ahead }
+        Report { run, notices, server_ahead: self.server_ahead, next_try }
     }
 }
 

@@ -23,6 +23,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use crate::clock::Clock;
 use crate::name::ConnectionName;
 use crate::quiet::Quiet;
+use crate::retry::NextTry;
 use crate::run::Outcome;
 
 pub use deliveries::Deliveries;
@@ -289,5 +290,11 @@ fn time(instant: DateTime<Utc>) -> String {
 /// A turn whose task panicked: the panic itself was printed where it happened.
 fn broken() -> Ended {
     let reason = "the run broke off by a fault of this program; please report the panic above".to_owned();
-    Ended::Ran { outcome: Outcome::Failed, reason: Some(reason), needs_full: false, standing: None }
+    Ended::Ran {
+        outcome: Outcome::Failed,
+        reason: Some(reason),
+        needs_full: false,
+        standing: None,
+        next_try: NextTry::WhenDue,
+    }
 }

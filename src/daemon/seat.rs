@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::{Ended, Member, Served, Skipped, Turn, Work};
 use crate::board::TurnShown;
 use crate::name::ConnectionName;
+use crate::retry::NextTry;
 use crate::run::{Mode, Outcome};
 use crate::status::Running;
 
@@ -42,6 +43,10 @@ pub(super) struct Seat {
     /// When it is due next, and with its jitter when it starts.
     pub(super) due_at: DateTime<Utc>,
     pub(super) starts_at: DateTime<Utc>,
+    /// Its last runs failed.
+    failing: Option<Failing>,
+    /// What is due next is the run that failed, and not yet the next by its schedules.
+    is_again: bool,
     /// When its keys are to be looked at next.
     pub(super) watch_at: DateTime<Utc>,
     /// The last full run was made because the one before asked for it.
@@ -52,11 +57,23 @@ pub(super) struct Seat {
     stay: Stay,
 }
 
+/// Runs that failed, one after the other.
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    count: usize,
+    /// When the last of them ended.
+    ended_at: DateTime<Utc>,
+    /// When it is tried again; `None`: when it is due.
+    again_at: Option<DateTime<Utc>>,
+}
+
 /// What is under way.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Busy {
     pub(super) work: Work,
     started_at: DateTime<Utc>,
+    /// It was tried again before it was due.
+    is_again: bool,
 }
 
 /// Whether a seat is still wanted.
@@ -72,7 +89,7 @@ enum Stay {
 impl Seat {
     /// Whose turn it is, to be shown.
     pub(super) fn shown(&self) -> TurnShown {
-        let running = self.busy.and_then(|Busy { work, started_at }| match work {
+        let running = self.busy.and_then(|Busy { work, started_at, .. }| match work {
             Work::Run(mode) => Some(Running { mode, since: started_at }),
             Work::Watch => None,
         });
@@ -81,7 +98,9 @@ impl Seat {
 
     /// Where it stands once its run waits for its turn.
     pub(super) fn place(&self) -> Place {
-        Place { due_at: self.due_at, served: self.served, name: self.member.name.clone() }
+        // Who failed goes before nobody for that.
+        let due_at = if self.is_again { self.starts_at } else { self.due_at };
+        Place { due_at, served: self.served, name: self.member.name.clone() }
     }
 
     pub(super) fn new(member: Member, jitter: f64, now: DateTime<Utc>) -> Self {
@@ -91,6 +110,8 @@ impl Seat {
             member,
             due_at: now,
             starts_at: now,
+            failing: None,
+            is_again: false,
             watch_at: now,
             is_follow_up: false,
             is_slow: false,
@@ -125,8 +146,10 @@ impl Seat {
         self.stay == Stay::Leaves
     }
 
-    /// Works out when it is due next. What is due already starts without jitter.
+    /// Works out when it is due next. What is due already starts without jitter; what failed is tried again
+    /// before it is due.
     fn plan(&mut self, jitter: f64, now: DateTime<Utc>) {
+        self.is_again = false;
         let (Some(served), Some(served_full)) = (self.served, self.served_full) else {
             self.due_at = now;
             self.starts_at = now;
@@ -139,6 +162,25 @@ impl Seat {
             let interval = self.member.schedule.next_after(self.due_at) - self.due_at;
             self.starts_at += spread(&self.member.name, self.due_at, interval, jitter);
         }
+        if let Some(Failing { ended_at, again_at: Some(again_at), .. }) = self.failing
+            && again_at < self.starts_at
+        {
+            self.is_again = true;
+            // Whatever run of whomever ends after the failed one serves it.
+            self.due_at = ended_at + TimeDelta::milliseconds(1);
+            self.starts_at = again_at;
+        }
+    }
+
+    /// A run ended so, and then. A refused key is asked with when a run is due, at most hourly.
+    fn take_in(&mut self, outcome: Outcome, next_try: NextTry, ended_at: DateTime<Utc>) {
+        self.failing = match outcome {
+            Outcome::Ok | Outcome::Partial | Outcome::Refused => None,
+            Outcome::Failed | Outcome::Deferred => {
+                let count = self.failing.map_or(0, |failing| failing.count) + 1;
+                Some(Failing { count, ended_at, again_at: next_try.at(ended_at, count) })
+            }
+        };
     }
 
     /// A clock that was set back must not leave a connection waiting for the old time to return.
@@ -147,10 +189,14 @@ impl Seat {
         if self.watch_at > now + WATCH_EVERY {
             self.watch_at = now;
         }
-        // Only who waits for another replica starts so much later than due.
+        // Only who waits for another process, or failed, starts so much later than due.
         let latest = self.due_at + TimeDelta::from_std(JITTER_MAX).unwrap_or_default();
-        if self.busy.is_none() && self.starts_at > latest {
+        if self.busy.is_none() && self.starts_at > latest && !self.is_again {
             self.starts_at = self.due_at;
+        }
+        if let Some(failing) = self.failing.as_mut().filter(|failing| failing.ended_at > now) {
+            failing.again_at = failing.again_at.map(|at| now + (at - failing.ended_at));
+            failing.ended_at = now;
         }
         if is_ahead(self.member.last_full) {
             self.member.last_full = Some(now);
@@ -177,11 +223,12 @@ impl Seat {
     }
 
     fn begin(&mut self, work: Work, due_at: DateTime<Utc>, now: DateTime<Utc>) -> Turn {
-        self.busy = Some(Busy { work, started_at: now });
+        self.busy = Some(Busy { work, started_at: now, is_again: self.is_again });
         Turn { name: self.member.name.clone(), work, due_at }
     }
 
-    /// What came due meanwhile is skipped, except that a full run is never skipped for an incremental one.
+    /// What came due meanwhile is skipped, except that a full run is never skipped for an incremental one. A run
+    /// that was tried again outlasts no interval, for it began within one.
     pub(super) fn end(&mut self, ended: &Ended, jitter: f64, now: DateTime<Utc>) -> Option<Skipped> {
         let busy = self.busy.take()?;
         let is_back = std::mem::replace(&mut self.stay, Stay::Stays) == Stay::Returns;
@@ -202,7 +249,7 @@ impl Seat {
         }
         self.is_slow = now - busy.started_at >= SLOW;
         if is_back {
-            self.served = None;
+            (self.served, self.failing) = (None, None);
             self.plan(jitter, now);
             return None;
         }
@@ -211,20 +258,24 @@ impl Seat {
                 self.starts_at = now + *again_in;
                 return None;
             }
-            Ended::Served(Served { mode, started_at, finished_at, last_full, .. }) => {
+            Ended::Served(Served { mode, outcome, started_at, finished_at, last_full }) => {
                 self.member.last_full = *last_full;
                 self.served = Some(*finished_at);
                 self.served_full = Some(if *mode == Mode::Full { *finished_at } else { *started_at });
+                // Whose run it was tries it again sooner, while it lives.
+                self.take_in(*outcome, NextTry::Hourly, *finished_at);
                 self.plan(jitter, now);
                 return None;
             }
-            Ended::Ran { .. } | Ended::Watched => {}
+            Ended::Ran { outcome, next_try, .. } => self.take_in(*outcome, *next_try, now),
+            Ended::Watched => {}
         }
         let skipped_at = self.member.schedule.next_after(busy.started_at);
         self.served = Some(now);
         self.served_full = Some(if mode == Mode::Full { now } else { busy.started_at.min(now) });
         self.plan(jitter, now);
-        (skipped_at <= now).then_some(Skipped { due_at: skipped_at, next_at: self.starts_at })
+        (skipped_at <= now && !busy.is_again)
+            .then_some(Skipped { due_at: skipped_at, next_at: self.starts_at })
     }
 }
 

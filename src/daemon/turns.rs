@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::seat::{Busy, Place, Seat};
 use crate::board::TurnShown;
 use crate::name::ConnectionName;
+use crate::retry::NextTry;
 use crate::run::{Mode, Outcome};
 use crate::schedule::Schedule;
 use crate::watch::Standing;
@@ -58,7 +59,7 @@ pub struct Turn {
     pub name: ConnectionName,
     /// What for.
     pub work: Work,
-    /// When it was due.
+    /// When it was due; of a run that is tried again, when the one before had failed.
     pub due_at: DateTime<Utc>,
 }
 
@@ -75,19 +76,21 @@ pub enum Ended {
         needs_full: bool,
         /// How the key stands, where that was looked at.
         standing: Option<Standing>,
+        /// When it is tried again, where it stored nothing.
+        next_try: NextTry,
     },
     /// The keys were looked at.
     Watched,
-    /// Another replica has made the run.
+    /// Another process has made the run.
     Served(Served),
-    /// Another replica is at it, or died there.
+    /// Another process is at it, or died there.
     Elsewhere {
         /// When to try again.
         again_in: TimeDelta,
     },
 }
 
-/// A run of another replica, which served what was due.
+/// A run of another process, which served what was due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Served {
     /// What it was.

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::app::{AppError, Asker, Claim, Engine, Order, Passed};
 use crate::config::Connection;
 use crate::daemon::{Ended, Turn, Work};
+use crate::retry::NextTry;
 use crate::run::Outcome;
 use crate::store::StoreError;
 
@@ -71,13 +72,14 @@ async fn serve_connection(
         Ok(Claim::Elsewhere(again_in)) => return Ended::Elsewhere { again_in },
         Err(error) => return not_begun(engine, &error),
     };
-    let order = Order { mode: Some(mode), asker: Asker::Schedule, lock, cancel, progress };
+    let order = Order { mode: Some(mode), asker: Asker::Schedule, lock: Some(lock), cancel, progress };
     match engine.pass(connection, order).await {
-        Ok(Passed { run, standing }) => Ended::Ran {
+        Ok(Passed { run, standing, next_try }) => Ended::Ran {
             outcome: run.outcome.expect("a reported run has ended"),
             reason: run.reason,
             needs_full: run.needs_full,
             standing: Some(standing),
+            next_try,
         },
         Err(AppError::Store(StoreError::LeaseLost(reason))) => {
             let connection = &connection.name;
@@ -118,43 +120,93 @@ fn doubt(engine: &Engine, error: &AppError) {
 
 /// A run that did not begin.
 fn ended_early(outcome: Outcome, reason: Option<String>) -> Ended {
-    Ended::Ran { outcome, reason, needs_full: false, standing: None }
+    Ended::Ran { outcome, reason, needs_full: false, standing: None, next_try: NextTry::Soon }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::{DateTime, TimeDelta, Utc};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::Config;
+    use crate::name::ConnectionName;
+    use crate::run::{Counts, Mode};
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    fn city() -> ConnectionName {
+        ConnectionName::parse("city").unwrap()
+    }
+
+    /// A daemon on this store, whose keys cannot be read.
+    async fn daemon(store: &str, dir: &std::path::Path) -> Arc<Engine> {
+        let text = format!(
+            "{store}[connections.city.key]\nname = \"k\"\naccess_key = {{ env = \"A\" }}\nsecret_key = {{ env = \"S\" }}"
+        );
+        let config = Config::parse(&text, &dir.join("config.toml")).unwrap();
+        let engine = Engine::open(config, Clock::hurried(at("2026-03-01T12:00:30Z"))).await.unwrap();
+        engine.make_room();
+        Arc::new(engine)
+    }
+
+    /// The run that was due at noon.
+    async fn turn(engine: &Arc<Engine>) -> Ended {
+        let (_reloads, current) = watch::channel(Arc::clone(engine));
+        let (_stop, cancel) = watch::channel(false);
+        let turn = Turn { name: city(), work: Work::Run(Mode::Full), due_at: at("2026-03-01T12:00:00Z") };
+        serve(current, turn, cancel).await
+    }
+
+    /// Records a run that ended then.
+    async fn ran(engine: &Engine, outcome: Outcome, ended: &str) {
+        let run = engine.store.begin_run(&city(), Mode::Full, at("2026-03-01T11:59:00Z")).await.unwrap();
+        let counts = Counts { requests: 3, ..Counts::default() };
+        engine.store.end_run(run, &city(), outcome, None, false, &counts, at(ended)).await.unwrap();
+    }
+
+    const FILE: &str = "[store.sqlite]\npath = \"store.db\"\n";
+
+    #[tokio::test]
+    async fn what_a_command_by_hand_is_at_is_no_failure_and_what_it_did_is_not_done_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = daemon(FILE, dir.path()).await;
+        let lock = engine.store.lock(&city(), "sync", engine.clock.now()).await.unwrap();
+        assert_eq!(turn(&engine).await, Ended::Elsewhere { again_in: TimeDelta::minutes(1) });
+        let counted = engine.metrics.render(&engine.board.status(engine.clock.now()));
+        assert!(!counted.lines().any(|line| line.contains("outcome=\"failed\"") && !line.ends_with(" 0")));
+        ran(&engine, Outcome::Ok, "2026-03-01T12:00:20Z").await;
+        drop(lock);
+        let ended = turn(&engine).await;
+        assert!(matches!(&ended, Ended::Served(served) if served.outcome == Outcome::Ok), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn in_a_file_no_failed_run_and_none_of_the_future_serves_what_is_due() {
+        for (outcome, ended) in
+            [(Outcome::Failed, "2026-03-01T12:00:20Z"), (Outcome::Ok, "2026-03-02T12:00:00Z")]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            let engine = daemon(FILE, dir.path()).await;
+            ran(&engine, outcome, ended).await;
+            let ended = turn(&engine).await;
+            assert!(matches!(ended, Ended::Ran { outcome: Outcome::Failed, .. }), "{ended:?}");
+        }
+    }
+
     mod a_real_postgres {
-        use std::sync::Arc;
-
-        use chrono::{DateTime, Utc};
-        use tokio::sync::watch;
-
-        use crate::app::Engine;
-        use crate::clock::Clock;
-        use crate::config::Config;
-        use crate::daemon::{Ended, Turn, Work};
-        use crate::name::ConnectionName;
-        use crate::run::Mode;
+        use crate::daemon::Ended;
         use crate::store::postgres::tests::server;
 
         #[tokio::test(flavor = "multi_thread")]
         async fn a_run_whose_database_is_away_stays_due() {
             let server = server::Postgres::start();
-            let database = server.database();
-            let text = format!(
-                "{}[connections.city.key]\nname = \"k\"\naccess_key = {{ env = \"A\" }}\nsecret_key = {{ env = \"S\" }}",
-                database.toml()
-            );
             let dir = tempfile::tempdir().unwrap();
-            let config = Config::parse(&text, &dir.path().join("config.toml")).unwrap();
-            let noon: DateTime<Utc> = "2026-03-01T12:00:00Z".parse().unwrap();
-            let engine = Arc::new(Engine::open(config, Clock::hurried(noon)).await.unwrap());
-            let (_reloads, current) = watch::channel(engine);
-            let (_stop, cancel) = watch::channel(false);
+            let engine = super::daemon(&server.database().toml(), dir.path()).await;
             server.stop();
-            let name = ConnectionName::parse("city").unwrap();
-            let turn = Turn { name, work: Work::Run(Mode::Full), due_at: noon };
-            let ended = super::super::serve(current, turn, cancel).await;
+            let ended = super::turn(&engine).await;
             assert!(matches!(ended, Ended::Elsewhere { .. }), "{ended:?}");
         }
     }

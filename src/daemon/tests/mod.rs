@@ -1,5 +1,6 @@
 //! Simulated days of the daemon: real tasks, a clock that the test moves, runs that only wait.
 
+mod again;
 mod overload;
 mod replicas;
 mod reseat;
@@ -127,11 +128,16 @@ impl Day {
 }
 
 fn ok(_: &Turn) -> Ended {
-    Ended::Ran { outcome: Outcome::Ok, reason: None, needs_full: false, standing: None }
+    ran(Outcome::Ok, None)
 }
 
 fn failed(_: &Turn) -> Ended {
-    Ended::Ran { outcome: Outcome::Failed, reason: Some("down".into()), needs_full: false, standing: None }
+    ran(Outcome::Failed, Some("down"))
+}
+
+fn ran(outcome: Outcome, reason: Option<&str>) -> Ended {
+    let (reason, next_try) = (reason.map(str::to_owned), NextTry::Soon);
+    Ended::Ran { outcome, reason, needs_full: false, standing: None, next_try }
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -229,7 +235,13 @@ async fn at_most_runs_max_at_once_the_latest_first() {
 
 #[tokio::test]
 async fn a_list_that_moved_asks_for_one_more_full_run() {
-    let ends = |_: &Turn| Ended::Ran { outcome: Outcome::Ok, reason: None, needs_full: true, standing: None };
+    let ends = |_: &Turn| Ended::Ran {
+        outcome: Outcome::Ok,
+        reason: None,
+        needs_full: true,
+        standing: None,
+        next_try: NextTry::WhenDue,
+    };
     let day =
         Day::begin(vec![member("city", "*/15 * * * *", "30 2 * * *")], 8, seconds(1), |_| seconds(5), ends);
     day.until("2026-03-01T03:01:00Z").await;
@@ -252,10 +264,10 @@ async fn failures_and_skips_are_said_once_and_so_is_recovery() {
         *lines.lock().unwrap(),
         [
             "<4>WARN run outlasted its interval, skipped the next event=run_skipped connection=city \
-             due=2026-03-01T00:30:00Z next=2026-03-01T00:45:00Z skips=1",
+             due=2026-03-01T00:30:00Z next=2026-03-01T00:32:40Z skips=1",
             "<4>WARN run failed, will try again event=run_failed connection=city outcome=failed error=down \
-             failures=1 since=2026-03-01T00:31:40Z next=2026-03-01T00:45:00Z",
-            "<6>INFO runs work again event=run_recovered connection=city failures=2 \
+             failures=1 since=2026-03-01T00:31:40Z next=2026-03-01T00:32:40Z",
+            "<6>INFO runs work again event=run_recovered connection=city failures=3 \
              since=2026-03-01T00:31:40Z",
         ]
     );
