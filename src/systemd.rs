@@ -1,15 +1,17 @@
 //! Tells systemd how the service is: `sd_notify` datagrams to the socket it named. Does nothing where
 //! there is none. Never fails a run: a lost datagram costs a status line at most, and the next pat
-//! comes within a minute.
+//! comes in time.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 /// The service manager's ear.
 #[derive(Debug)]
 pub struct Systemd {
     ear: Option<(UnixDatagram, SocketAddr)>,
+    pat_every: Option<Duration>,
 }
 
 impl Systemd {
@@ -23,7 +25,25 @@ impl Systemd {
             socket.set_nonblocking(true).ok()?;
             Some((socket, address(&name)?))
         });
-        Self { ear }
+        Self { ear, pat_every: None }
+    }
+
+    /// Keeps to a watchdog, by `WATCHDOG_USEC` and `WATCHDOG_PID`, whose values the caller read from the
+    /// environment of the process `own_pid`.
+    #[must_use]
+    pub fn watched(self, usec: Option<OsString>, pid: Option<OsString>, own_pid: u32) -> Self {
+        let number = |text: OsString| text.to_str()?.parse::<u64>().ok();
+        // Children inherit the variables; who is watched is named.
+        let is_own = pid.is_none_or(|pid| number(pid) == Some(own_pid.into()));
+        let usec = usec.and_then(number).filter(|usec| *usec > 0 && is_own);
+        Self { pat_every: usec.map(|usec| Duration::from_micros(usec) / 2), ..self }
+    }
+
+    /// The longest that may pass between two pats: half of the time after which the manager takes the service
+    /// for hung; `None`: nobody watches.
+    #[must_use]
+    pub fn pat_every(&self) -> Option<Duration> {
+        self.pat_every
     }
 
     /// Start-up is finished: the configuration is read, the store open, the signals registered.
@@ -100,6 +120,19 @@ mod tests {
         let ear = UnixDatagram::bind_addr(&address).unwrap();
         Systemd::new(Some(format!("@{name}").into())).ready();
         assert_eq!(heard(&ear), "READY=1");
+    }
+
+    #[test]
+    fn a_watchdog_is_patted_twice_in_its_time_by_the_process_that_it_watches() {
+        let every = |usec: &str, pid: Option<&str>| {
+            Systemd::new(None).watched(Some(usec.into()), pid.map(Into::into), 42).pat_every()
+        };
+        assert_eq!(every("20000000", Some("42")), Some(Duration::from_secs(10)));
+        assert_eq!(every("20000000", None), Some(Duration::from_secs(10)));
+        assert_eq!(every("20000000", Some("41")), None);
+        assert_eq!(every("0", None), None);
+        assert_eq!(every("soon", None), None);
+        assert_eq!(Systemd::new(None).watched(None, Some("42".into()), 42).pat_every(), None);
     }
 
     #[test]

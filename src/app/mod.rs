@@ -16,8 +16,6 @@ mod showing;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsString;
-
 use tokio::sync::watch;
 
 pub use copying::{Copied, copy_store};
@@ -33,6 +31,7 @@ pub use ring::Ring;
 pub use settings::{Settings, daemon_place, refuse_shared_keys};
 
 use crate::daemon;
+use crate::systemd::Systemd;
 
 /// Runs a command's asynchronous part to its end.
 ///
@@ -68,9 +67,14 @@ pub fn cancel_on_signal() -> Result<watch::Receiver<bool>, AppError> {
     Ok(receiver)
 }
 
-/// The socket of the service manager, if one started us.
+/// The service manager, if one started us.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the environment is read where the program is put together")]
-pub fn notify_socket() -> Option<OsString> {
-    std::env::var_os("NOTIFY_SOCKET")
+pub fn service_manager() -> Systemd {
+    let variable = |name: &str| std::env::var_os(name);
+    Systemd::new(variable("NOTIFY_SOCKET")).watched(
+        variable("WATCHDOG_USEC"),
+        variable("WATCHDOG_PID"),
+        std::process::id(),
+    )
 }

@@ -33,7 +33,7 @@ pub use store_watch::watch_store;
 pub use turns::{Ended, Member, Seating, Served, Skipped, Turn, Turns, Work};
 
 /// The wait is worked out anew from the wall clock at least this often, so that suspend and clock
-/// steps are noticed.
+/// steps are noticed; more often where a watchdog is less patient.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// How long runs may take to reach a safe point once asked to stop.
@@ -77,7 +77,7 @@ where
             floor.under_way.insert(task.id(), UnderWay { turn, cancel });
         }
         signs.turned(&floor.status(), &floor.turns, now, clock.uptime());
-        let wait = floor.wait(now);
+        let wait = floor.wait(now).min(signs.wait_max());
         tokio::select! {
             Some(ended) = floor.tasks.join_next_with_id() => floor.end(ended, clock.now()),
             () = clock.sleep(wait) => {}
@@ -87,7 +87,7 @@ where
     }
     signs.stopping();
     floor.under_way.values().for_each(UnderWay::cancel);
-    floor.drain(clock, stops).await
+    floor.drain(clock, signs, stops).await
 }
 
 /// Waits for the given number of requests to stop; for ever where nobody can ask.
@@ -197,15 +197,17 @@ impl Floor {
     }
 
     /// Waits for the turns under way, but not for ever.
-    async fn drain(mut self, clock: &Clock, mut stops: watch::Receiver<u32>) -> Drained {
+    async fn drain(mut self, clock: &Clock, signs: &Signs, mut stops: watch::Receiver<u32>) -> Drained {
         let patience = clock.sleep(DRAIN_MAX);
         tokio::pin!(patience);
         loop {
+            signs.drains();
             tokio::select! {
                 ended = self.tasks.join_next_with_id() => match ended {
                     Some(ended) => self.end(ended, clock.now()),
                     None => return Drained::Whole,
                 },
+                () = clock.sleep(signs.wait_max()) => {}
                 () = &mut patience => break,
                 () = asked(&mut stops, 2) => break,
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Turns;
+use super::{LOOK_EVERY, Turns};
 use crate::board::Board;
 use crate::store::DaemonLock;
 use crate::systemd::Systemd;
@@ -36,6 +36,16 @@ impl Signs {
             lock.serving();
         }
         self.systemd.ready();
+    }
+
+    /// The longest that the loop may wait between two turns, so that whoever watches it hears of each.
+    pub(super) fn wait_max(&self) -> Duration {
+        self.systemd.pat_every().unwrap_or(LOOK_EVERY).min(LOOK_EVERY)
+    }
+
+    /// The drain goes on.
+    pub(super) fn drains(&self) {
+        self.systemd.pat_watchdog();
     }
 
     /// The loop turned, at `now` and after `uptime` by the clock that nobody sets.

@@ -19,7 +19,6 @@ use crate::daemon::{self, Deliveries, Drained, Member, Orders, Seating, Signs, T
 use crate::deliver::Courier;
 use crate::server::{Serving, Shown};
 use crate::store::{DaemonLock, Store};
-use crate::systemd::Systemd;
 use crate::task::Task;
 use crate::version;
 use reload::Reloads;
@@ -108,7 +107,7 @@ async fn serve(started: Started, stops: watch::Receiver<u32>, requests: watch::R
     beside.spawn(reloads.serve(requests));
     let mut asked = stops.clone();
     let pass = move |turn: Turn, cancel| turn::serve(current.clone(), turn, cancel);
-    let mut signs = Signs::new(Systemd::new(app::notify_socket()), Some(lock), board);
+    let mut signs = Signs::new(app::service_manager(), Some(lock), board);
     let drained = daemon::serve(turns, &clock, &mut signs, Orders { stops, seating }, pass).await;
     beside.abort_all();
     let (runs_cut, store_closed) = match drained {

@@ -4,6 +4,7 @@ mod again;
 mod overload;
 mod replicas;
 mod reseat;
+mod signs;
 mod store_watch;
 
 use std::sync::{Arc, Mutex};
