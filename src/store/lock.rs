@@ -12,7 +12,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::sync::watch;
 
-use super::owner::hand_over;
+use super::owner::hand_over_to_read;
 use super::postgres::Lease;
 use super::sqlite::cure;
 use super::{Store, StoreError};
@@ -253,7 +253,7 @@ fn open(path: &Path) -> io::Result<File> {
     options.read(true).write(true).mode(0o640).custom_flags(NO_LINK);
     match options.clone().create_new(true).open(path) {
         Ok(file) => {
-            hand_over(&file, path);
+            hand_over_to_read(&file, path);
             Ok(file)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),

@@ -72,6 +72,7 @@ pub use lock::{ConnectionLock, DaemonLock, Pulse};
 pub use mapped_user::MappedUserLook;
 pub use memory::RejectedRow;
 pub use news::NewField;
+pub use owner::unusable_by_owner;
 pub use postgres::Postgres;
 pub use publish::{Copy, keep_reason};
 pub use reads::ReadState;

@@ -14,7 +14,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::lanes::{Lanes, blocking};
-use super::owner::hand_over;
+use super::owner::hand_over_to_read;
 use super::sql::Fault;
 use super::{StoreError, schema};
 
@@ -226,7 +226,7 @@ fn version(sql: &Connection) -> rusqlite::Result<Result<i32, String>> {
 fn create(path: &Path) -> Result<(), StoreError> {
     match OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
         Ok(file) => {
-            hand_over(&file, path);
+            hand_over_to_read(&file, path);
             Ok(())
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
