@@ -131,7 +131,7 @@ impl Engine {
             }
             let mark = match &pair {
                 Ok(pair) => Ok(pair.mark(key, &mark_key)),
-                Err(error) => Err(with_cause(error)),
+                Err(error) => Err(error.with_cause()),
             };
             let state = states.iter().find(|(slot, _)| *slot == key.slot).map(|(_, state)| state.clone());
             candidates.push(Candidate { key, mark, state });
@@ -309,12 +309,5 @@ fn say_refused_anew(ring: &Ring<'_>, hold: &[Warning]) {
                 "key refused: what was changed about it did not help"
             );
         }
-    }
-}
-
-fn with_cause(error: &SecretError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }

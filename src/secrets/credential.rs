@@ -2,12 +2,14 @@
 //! command run by hand, as root, looks where the shipped units take them from.
 
 use std::ffi::{OsStr, OsString};
+use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{SecretError, read_file};
+use super::{SecretError, is_readable_by_others, read_file};
 
 /// Where systemd puts the credentials of a process.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
@@ -30,7 +32,7 @@ pub(super) enum Giver {
     Systemd(PathBuf),
     /// systemd started it from a unit that passes none.
     Nobody,
-    /// It was started by hand, and looks into these folders.
+    /// It was started by hand, and looks into these folders. The first is the one that the units load whole.
     Hand(Vec<PathBuf>),
 }
 
@@ -53,15 +55,19 @@ impl Giver {
     /// The credential `name`, from the first place that has it.
     ///
     /// # Errors
-    /// It is nowhere, or what is there cannot be read.
+    /// It is nowhere, or what is there cannot be read, or would not reach a service.
     pub(super) fn read(&self, at: &str, name: &str) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let places: Vec<PathBuf> = match self {
             Self::Systemd(folder) => vec![folder.join(name), folder.join(format!("{FOLDER_NAME}{name}"))],
             Self::Nobody => return Err(SecretError::NoCredentials { at: at.to_owned() }),
             Self::Hand(folders) => folders.iter().map(|folder| folder.join(name)).collect(),
         };
-        for place in &places {
+        for (idx, place) in places.iter().enumerate() {
             let at = format!("{at} ({})", place.display());
+            // Of a folder systemd takes files alone; what it is named one by one may be a link.
+            if self.is_hand() && idx == 0 && place.is_symlink() {
+                return Err(SecretError::Link { at });
+            }
             match read_file(at.clone(), place) {
                 Err(SecretError::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(SecretError::Unreadable { error, .. })
@@ -91,12 +97,21 @@ impl Giver {
     }
 }
 
+/// The file that a credential is taken from, where every user of this machine may read it. What systemd has
+/// made of it is for the service alone.
+pub(super) fn exposed(name: &str) -> Option<PathBuf> {
+    exposed_among(&FOLDERS.map(Path::new), name)
+}
+
+fn exposed_among(folders: &[&Path], name: &str) -> Option<PathBuf> {
+    let lets_in =
+        |folder: &Path| fs::metadata(folder).is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
+    let lets_in = folders.iter().filter(|folder| lets_in(folder));
+    lets_in.map(|folder| folder.join(name)).find(|file| is_readable_by_others(file))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt as _;
-    use std::path::Path;
-
     use tempfile::TempDir;
 
     use super::*;
@@ -145,6 +160,43 @@ mod tests {
         let text = hand.read("key", "c").unwrap_err().to_string();
         for folder in [&empty, &first, &second] {
             assert!(text.contains(folder.path().to_str().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_link_in_the_folder_that_units_load_is_no_credential() {
+        let (loaded, own) = (folder(&[("a", "1")]), folder(&[("c", "3")]));
+        let link = |folder: &TempDir, name: &str| {
+            std::os::unix::fs::symlink(loaded.path().join("a"), folder.path().join(name)).unwrap();
+        };
+        link(&loaded, "b");
+        link(&own, "d");
+        let hand = hand(&[&loaded, &own]);
+        match hand.read("key", "b") {
+            Err(SecretError::Link { at }) => {
+                assert_eq!(at, format!("key ({})", loaded.path().join("b").display()));
+            }
+            other => panic!("{other:?}"),
+        }
+        // systemd follows those that a unit names.
+        assert_eq!(*hand.read("key", "d").unwrap(), b"1");
+    }
+
+    #[test]
+    fn a_credential_that_everybody_may_read_is_noticed() {
+        let (first, second) = (folder(&[]), folder(&[("a", "1")]));
+        let file = second.path().join("a");
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        let exposed = || exposed_among(&[first.path(), second.path()], "a");
+        for (of_folder, of_file, expected) in [
+            (0o700, 0o644, None),
+            (0o755, 0o600, None),
+            (0o755, 0o640, None),
+            (0o711, 0o644, Some(file.clone())),
+        ] {
+            mode(second.path(), of_folder);
+            mode(&file, of_file);
+            assert_eq!(exposed(), expected, "{of_folder:o} {of_file:o}");
         }
     }
 

@@ -2,10 +2,11 @@
 //! printed. Errors name the place, never the value. Called by the jobs before each run.
 
 mod credential;
+mod error;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -21,80 +22,26 @@ use crate::name::ConnectionName;
 
 pub use crate::target::TargetSecrets;
 use credential::Giver;
+pub use error::SecretError;
 
 /// More bytes than any secret has; a larger file is another file.
 const SECRET_BYTES_MAX: usize = 16 * 1024;
-
-/// Why a secret cannot be had, by what a person does about it. `at` is the key's path in the
-/// configuration and the place it names.
-#[derive(Debug, thiserror::Error)]
-pub enum SecretError {
-    /// The file or credential does not open.
-    #[error("{at} cannot be read; check that it exists and that this user may read it")]
-    Unreadable {
-        /// Which secret, and its place.
-        at: String,
-        /// What the system says.
-        #[source]
-        error: io::Error,
-    },
-    /// It is another key's.
-    #[error("{at} holds the access key of the first key, so it could not take over; put another key there")]
-    Shared {
-        /// Which secret.
-        at: String,
-    },
-    /// The variable is not there.
-    #[error("{at} is not set; set it where the program is started")]
-    Unset {
-        /// Which secret, and its place.
-        at: String,
-    },
-    /// The unit passes no credentials.
-    #[error("{at} was not given to this process; add LoadCredential= to its unit, or use {{ file = … }}")]
-    NoCredentials {
-        /// Which secret, and its place.
-        at: String,
-    },
-    /// A credential is not where credentials are looked for.
-    #[error(
-        "{at} is not in {folders}; put it into /etc/clearpoint-sync/credentials and restart the service, or \
-         add LoadCredential= to its unit"
-    )]
-    NoCredential {
-        /// Which secret, and its place.
-        at: String,
-        /// Where it was looked.
-        folders: String,
-    },
-    /// A credential lies where a command that was started by hand may not look.
-    #[error("{at} can be read by root alone; run this command as root (sudo)")]
-    RootAlone {
-        /// Which secret, and its place.
-        at: String,
-    },
-    /// There is nothing but white space.
-    #[error("{at} is empty; put the secret there as it was given to you")]
-    Empty {
-        /// Which secret, and its place.
-        at: String,
-    },
-    /// Not what fits into a header.
-    #[error("{at} holds more than one line of plain ASCII; put the secret there alone")]
-    Unusable {
-        /// Which secret, and its place.
-        at: String,
-    },
-}
 
 impl KeyPair {
     /// Reads both halves of a connection's key from where they come from.
     ///
     /// # Errors
-    /// The first half that cannot be had.
+    /// The half that cannot be had, or both.
     pub fn read(connection: &ConnectionName, key: &Key) -> Result<Self, SecretError> {
         let [access_key, secret_key] = halves(connection, key).map(|(at, source)| read(&at, source));
-        Ok(Self { access_key: access_key?, secret_key: secret_key? })
+        match (access_key, secret_key) {
+            (Ok(access_key), Ok(secret_key)) => Ok(Self { access_key, secret_key }),
+            (Err(access_key), Err(secret_key)) => Err(SecretError::Both {
+                access_key: access_key.with_cause(),
+                secret_key: secret_key.with_cause(),
+            }),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
     }
 }
 
@@ -177,7 +124,8 @@ pub fn target_exposures(target: &Target) -> Vec<String> {
 fn exposed(at: &str, source: &SecretSource) -> Option<String> {
     match source {
         SecretSource::File(path) => exposed_file(at, path),
-        SecretSource::Credential(_) | SecretSource::Env(_) => None,
+        SecretSource::Credential(name) => exposed_file(at, &credential::exposed(name)?),
+        SecretSource::Env(_) => None,
     }
 }
 
@@ -388,6 +336,24 @@ mod tests {
             assert_ne!(mark("a", "s"), pair("a", "s").mark(&other, b"one store"));
         }
         assert_ne!(mark("a", "s"), pair("a", "s").mark(&key, b"another store"));
+    }
+
+    #[test]
+    fn a_key_without_both_halves_names_both() {
+        let Config { connections, .. } = Config::parse(
+            "[store.sqlite]\npath = \"s.db\"\n[connections.city.key]\nname = \"k\"\n\
+             access_key = { file = \"gone\" }\nsecret_key = { env = \"CLEARPOINT_NOT_SET\" }",
+            Path::new("/etc/config.toml"),
+        )
+        .unwrap();
+        let key = connections[0].keys().next().unwrap();
+        let text = KeyPair::read(&connections[0].name, key).unwrap_err().to_string();
+        let (first, second) = text.split_once("; connections.city.key.secret_key: ").unwrap();
+        assert!(
+            first.starts_with("connections.city.key.access_key: file /etc/gone cannot be read"),
+            "{text}"
+        );
+        assert!(first.ends_with("(os error 2)") && second.contains("is not set"), "{text}");
     }
 
     #[test]
