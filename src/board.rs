@@ -270,7 +270,11 @@ mod tests {
         let asked = || board.status(DateTime::UNIX_EPOCH).connections.swap_remove(0);
         let before = asked();
         let turn = |next_run| {
-            board.turn(DateTime::UNIX_EPOCH, Duration::ZERO, [(&city, TurnShown { running: None, next_run })]);
+            board.turn(
+                DateTime::UNIX_EPOCH,
+                Duration::ZERO,
+                [(&city, TurnShown { running: None, next_run })],
+            );
         };
         assert!(Arc::ptr_eq(&before, &asked()));
         turn(DateTime::UNIX_EPOCH);

@@ -12,9 +12,9 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::sync::watch;
 
+use super::explain::cure;
 use super::owner::hand_over_to_read;
 use super::postgres::Lease;
-use super::sqlite::cure;
 use super::{Store, StoreError};
 use crate::clock::Clock;
 use crate::config::DaemonPlace;

@@ -11,15 +11,17 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::explain::{cure, explain};
 use super::lanes::{Lanes, blocking};
+use super::network::refuse_network;
 use super::owner::hand_over_to_read;
 use super::sql::Fault;
 use super::{StoreError, schema};
 
 /// How long another process's commit is waited for: a first load takes seconds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
 /// The write-ahead log is cut back to this after a large commit.
 const LOG_BYTES_MAX: i64 = 64 << 20;
 /// A page of a new file.
@@ -241,88 +243,4 @@ fn create(path: &Path) -> Result<(), StoreError> {
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// What a person does where a file of the store cannot be made or written.
-pub(super) fn cure(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "make its directory first",
-        io::ErrorKind::PermissionDenied => "let this user write to its directory",
-        io::ErrorKind::ReadOnlyFilesystem => "mount its file system so that it can be written",
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on its disk",
-        _ => "see store.sqlite.path",
-    }
-}
-
-/// Locks and shared memory do not hold across machines, and a store that two machines write is lost.
-fn refuse_network(path: &Path) -> Result<(), StoreError> {
-    let parent = folder_of(path);
-    let kind =
-        rustix::fs::statfs(parent).ok().and_then(|found| network_file_system(i128::from(found.f_type)));
-    match kind {
-        None => Ok(()),
-        Some(kind) => Err(StoreError::Unusable(format!(
-            "{} is on a network file system ({kind}), where file locks do not hold; name a local path in \
-             store.sqlite.path, or use [store.postgres] to share a store between machines",
-            path.display()
-        ))),
-    }
-}
-
-/// The name of a network file system by its magic number.
-fn network_file_system(f_type: i128) -> Option<&'static str> {
-    // The field is signed on some machines.
-    Some(match f_type & 0xFFFF_FFFF {
-        0x6969 => "NFS",
-        0x517B | 0xFE53_4D42 => "SMB",
-        0xFF53_4D42 => "CIFS",
-        0x00C3_6400 => "Ceph",
-        0x5346_414F => "AFS",
-        0x7375_7245 => "Coda",
-        0x564C => "NCP",
-        0x0102_1997 => "9P",
-        0x0BD0_0BD0 => "Lustre",
-        _ => return None,
-    })
-}
-
-/// Turns a fault into what the caller does about it.
-pub(super) fn explain(path: &Path, doing: impl Display, fault: Fault) -> StoreError {
-    let code = fault.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error_code);
-    let at = path.display();
-    match code {
-        Some(ErrorCode::NotADatabase) => StoreError::Unusable(format!(
-            "{at} is no SQLite database; name another file in store.sqlite.path"
-        )),
-        Some(ErrorCode::DatabaseCorrupt) => StoreError::Unusable(format!(
-            "{at} is damaged ({fault}); move it away and sync anew, or restore it from a backup"
-        )),
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            StoreError::Unusable(format!(
-                "cannot {doing}: {at}: {fault}; let this user read and write the file and its directory"
-            ))
-        }
-        Some(ErrorCode::DiskFull) => failed(format!("cannot {doing}: no space left for {at}"), fault),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => failed(
-            format!("cannot {doing}: another program has held {at} for {} s", BUSY_TIMEOUT.as_secs()),
-            fault,
-        ),
-        _ => failed(format!("cannot {doing} in {at}"), fault),
-    }
-}
-
-fn failed(context: String, source: Fault) -> StoreError {
-    StoreError::Failed { context, source }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn network_file_systems_are_known_by_number_of_either_sign() {
-        assert_eq!(network_file_system(0x6969), Some("NFS"));
-        assert_eq!(network_file_system(i128::from(0xFF53_4D42_u32.cast_signed())), Some("CIFS"));
-        assert_eq!(network_file_system(0xEF53), None);
-    }
 }

@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::TransactionBehavior;
 
 use super::StoreError;
+use super::explain::{cure, explain};
 use super::lanes::blocking;
-use super::sqlite::{Sqlite, cure, explain, folder_of, reader};
+use super::sqlite::{Sqlite, folder_of, reader};
 
 /// Written to see whether there is room.
 const PROBE_BYTES: usize = 64 << 10;
