@@ -36,7 +36,7 @@ pub(super) fn explain(path: &Path, doing: impl Display, fault: Fault) -> StoreEr
 }
 
 /// A fault with what was being done.
-fn failed(context: String, source: Fault) -> StoreError {
+pub(super) fn failed(context: String, source: Fault) -> StoreError {
     StoreError::Failed { context, source }
 }
 

@@ -38,6 +38,7 @@ mod runs;
 mod schema;
 mod sql;
 mod sqlite;
+mod still;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transfer;

@@ -13,11 +13,12 @@ use chrono::{DateTime, Utc};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
-use super::explain::{cure, explain};
+use super::explain::{cure, explain, failed};
 use super::lanes::{Lanes, blocking};
 use super::network::refuse_network;
 use super::owner::hand_over_to_read;
 use super::sql::Fault;
+use super::still::Still;
 use super::{StoreError, schema};
 
 /// How long another process's commit is waited for: a first load takes seconds.
@@ -32,6 +33,8 @@ const PAGE_BYTES: i64 = 16 << 10;
 const WRITER_CACHE_KIB: i64 = -1056;
 /// The same for the connection that reads: long stretches once, or a few pages.
 const READER_CACHE_KIB: i64 = -544;
+/// How a connection that never writes is opened.
+const TO_READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 /// Prepared statements kept per connection.
 const STATEMENTS_MAX: usize = 96;
 
@@ -51,6 +54,8 @@ pub struct Sqlite {
     /// `None`: opened to read only.
     pub(super) writer: Option<Mutex<Connection>>,
     pub(super) lanes: Lanes,
+    /// Nobody had the file open, and nobody may have written to it since.
+    still: Option<Still>,
 }
 
 impl Sqlite {
@@ -84,8 +89,7 @@ impl Sqlite {
         let (writer, reader) = opened
             .map_err(|error: rusqlite::Error| explain(path, "open the store", error.into()))?
             .map_err(|text| StoreError::Unusable(format!("{} {text}", path.display())))?;
-        let file = identity(path);
-        Ok(Self::of(path, file, Some(writer), reader))
+        Ok(Self::of(path, Some(writer), reader, None))
     }
 
     /// Opens an existing file, and never writes to it.
@@ -94,10 +98,19 @@ impl Sqlite {
             let text = format!("{} does not exist yet; `clearpoint-sync sync` makes it", path.display());
             return Err(StoreError::Unusable(text));
         }
-        let opened = reader(path).and_then(|sql| Ok((version(&sql)?, sql)));
+        Self::open_to_read(path, Still::of(path))
+    }
+
+    fn open_to_read(path: &Path, still: Option<Still>) -> Result<Self, StoreError> {
+        let opened = match &still {
+            Some(still) => Connection::open_with_flags(still.uri(), TO_READ | OpenFlags::SQLITE_OPEN_URI)
+                .and_then(set_up_reader),
+            None => reader(path),
+        };
+        let opened = opened.and_then(|sql| Ok((version(&sql)?, sql)));
         let (version, sql) = opened.map_err(|error| explain(path, "open the store", error.into()))?;
         match version {
-            Ok(schema::VERSION) => Ok(Self::of(path, identity(path), None, sql)),
+            Ok(schema::VERSION) => Ok(Self::of(path, None, sql, still)),
             Ok(old) => Err(StoreError::Unusable(format!(
                 "{} has schema version {old}, older than this program's {}; run `clearpoint-sync sync` once",
                 path.display(),
@@ -107,9 +120,10 @@ impl Sqlite {
         }
     }
 
-    fn of(path: &Path, file: Option<(u64, u64)>, writer: Option<Connection>, reader: Connection) -> Self {
+    fn of(path: &Path, writer: Option<Connection>, reader: Connection, still: Option<Still>) -> Self {
         let (writer, reader) = (writer.map(Mutex::new), Mutex::new(reader));
-        Self { path: path.into(), file, reader, writer, lanes: Lanes::of_two() }
+        let file = identity(path);
+        Self { path: path.into(), file, reader, writer, lanes: Lanes::of_two(), still }
     }
 
     /// Where the file is.
@@ -163,7 +177,13 @@ impl Sqlite {
             let transaction = sql.unchecked_transaction()?;
             work(&transaction)
         };
-        blocking(read).map_err(|fault| explain(&self.path, doing, fault))
+        let done = blocking(read);
+        // Whatever came of it: pages of two states may have been read as one.
+        if self.still.as_ref().is_some_and(|still| !still.is_still()) {
+            let context = format!("cannot {doing} in {}", self.path.display());
+            return Err(failed(context, "it was written to meanwhile; run this command again".into()));
+        }
+        done.map_err(|fault| explain(&self.path, doing, fault))
     }
 
     /// Writes in one transaction: all of it or nothing.
@@ -188,10 +208,10 @@ impl Sqlite {
 
 /// A connection that never writes.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
-    let sql = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    Connection::open_with_flags(path, TO_READ).and_then(set_up_reader)
+}
+
+fn set_up_reader(sql: Connection) -> rusqlite::Result<Connection> {
     sql.busy_timeout(BUSY_TIMEOUT)?;
     sql.pragma_update(None, "query_only", true)?;
     sql.pragma_update(None, "cache_size", READER_CACHE_KIB)?;
@@ -243,4 +263,42 @@ fn create(path: &Path) -> Result<(), StoreError> {
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noon() -> DateTime<Utc> {
+        "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    /// Who may read the store, but not write beside it, has no other way to read one that nobody has open.
+    #[test]
+    fn a_store_that_nobody_has_open_is_read_as_it_lies_there_and_never_mixed_with_what_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("50%?#store.db");
+        drop(Sqlite::open(&path, noon()).unwrap());
+        let db = Sqlite::open_to_read(&path, Some(Still::look(&path).unwrap())).unwrap();
+        let read = || {
+            let rows =
+                |sql: &Connection| Ok(sql.query_row("SELECT count(*) FROM runs", (), |row| row.get(0))?);
+            db.read("count the runs", rows)
+        };
+        let counted: i64 = read().unwrap();
+        assert_eq!(counted, 0);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is made beside it");
+
+        let other = Sqlite::open(&path, noon()).unwrap();
+        assert!(Still::look(&path).is_none(), "somebody has it open");
+        other.write("write", |sql| Ok(sql.execute_batch("CREATE TABLE x (x)")?)).unwrap();
+        read().expect("what is written stands in the log until somebody takes it over");
+        drop(other);
+        match read() {
+            Err(StoreError::Failed { context: _, source }) => {
+                assert!(source.to_string().contains("run this command again"), "{source}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
