@@ -87,17 +87,32 @@ impl Copy {
 /// Why what lies at `path` must not be replaced, for people; `None`: nothing does, or a copy.
 #[must_use]
 pub fn keep_reason(path: &Path) -> Option<String> {
-    let is_ours = match fs::metadata(path) {
+    let shown = path.display();
+    let is_ours = match look(path) {
         // Whoever makes the file beforehand chooses its mode.
-        Ok(file) => {
-            file.is_file() && (file.len() == 0 || reader(path).and_then(|sql| is_copy(&sql)) == Ok(true))
+        Ok(found) if found.is_file() && found.len() == 0 => true,
+        Ok(found) => found.is_file() && reader(path).and_then(|sql| is_copy(&sql)) == Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+        Err(error) => {
+            return Some(format!(
+                "cannot look at {shown}: {error}; let this user read it and write to its folder, or name \
+                 another file in store.sqlite.publish"
+            ));
         }
-        Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
     (!is_ours).then(|| {
-        let path = path.display();
-        format!("{path} is no copy that clearpoint-sync made; move it away, or name another file in store.sqlite.publish")
+        format!("{shown} is no copy that clearpoint-sync made; move it away, or name another file in store.sqlite.publish")
     })
+}
+
+/// What lies there; an error also where it is a file that this user may not read.
+fn look(path: &Path) -> io::Result<fs::Metadata> {
+    let found = fs::metadata(path)?;
+    // To open a pipe waits for ever.
+    if found.is_file() {
+        File::open(path)?;
+    }
+    Ok(found)
 }
 
 /// A store has a write-ahead log, and from its first run on a key for its marks; a copy has neither.

@@ -129,6 +129,14 @@ async fn what_is_no_copy_is_never_replaced() {
 }
 
 #[tokio::test]
+async fn a_place_that_cannot_be_looked_at_is_not_taken_for_a_file() {
+    let bench = bench_with("Lead time").await;
+    let to = bench.dir.path().join("store.db/copy.db");
+    let refused = format!("{:?}", bench.store.publish(&to, noon()).await.unwrap_err());
+    assert!(refused.contains("Not a directory") && !refused.contains("is no copy"), "{refused}");
+}
+
+#[tokio::test]
 async fn an_empty_file_is_replaced_and_its_mode_kept() {
     let bench = bench_with("Lead time").await;
     let to = bench.dir.path().join("copy.db");
