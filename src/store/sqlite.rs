@@ -94,8 +94,13 @@ impl Sqlite {
 
     /// Opens an existing file, and never writes to it.
     pub(super) fn open_read_only(path: &Path) -> Result<Self, StoreError> {
-        if matches!(path.try_exists(), Ok(false)) {
-            let text = format!("{} does not exist yet; `clearpoint-sync sync` makes it", path.display());
+        let shown = path.display();
+        let refusal = match path.try_exists() {
+            Ok(true) => None,
+            Ok(false) => Some(format!("{shown} does not exist yet; `clearpoint-sync sync` makes it")),
+            Err(error) => Some(format!("cannot look at {shown}: {error}; let this user into its directory")),
+        };
+        if let Some(text) = refusal {
             return Err(StoreError::Unusable(text));
         }
         Self::open_to_read(path, Still::of(path))

@@ -12,7 +12,6 @@ use crate::clock::Clock;
 use crate::config::DaemonPlace;
 use crate::element::ElementId;
 use crate::name::ConnectionName;
-use crate::run::Mode;
 use crate::store::{DaemonLock, Place, Pulse, Read, Scope, Store, StoreError};
 
 async fn open(path: impl Into<PathBuf>) -> Result<Store, StoreError> {
@@ -20,7 +19,7 @@ async fn open(path: impl Into<PathBuf>) -> Result<Store, StoreError> {
 }
 
 #[track_caller]
-fn unusable<T>(opened: Result<T, StoreError>) -> String {
+pub(super) fn unusable<T>(opened: Result<T, StoreError>) -> String {
     match opened {
         Err(StoreError::Unusable(text)) => text,
         Err(other) => panic!("{other:?}"),
@@ -143,23 +142,6 @@ async fn a_missing_directory_is_named_and_not_made() {
     let text = unusable(open(dir.path().join("gone/store.db")).await);
     assert!(text.contains("make its directory first"), "{text}");
     assert!(!dir.path().join("gone").exists());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn looking_at_a_store_never_makes_one() {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("store.db");
-    let text = unusable(Store::open_read_only(&Place::file(&path)).await);
-    assert!(text.contains("does not exist yet"), "{text}");
-    assert!(!path.exists());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_store_opened_to_look_cannot_be_written() {
-    let bench = Bench::new().await;
-    let store = Store::open_read_only(&Place::file(bench.dir.path().join("store.db"))).await.unwrap();
-    assert_eq!(store.account(&city()).await.unwrap(), None);
-    unusable(store.begin_run(&city(), Mode::Full, noon()).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]

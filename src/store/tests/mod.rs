@@ -4,6 +4,7 @@
 #[path = "contract/mod.rs"]
 mod a_real_postgres;
 mod file;
+mod looking;
 mod publish;
 pub(crate) mod reading;
 #[expect(clippy::duplicate_mod, reason = "the same promises are put to both engines")]
