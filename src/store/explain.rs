@@ -45,7 +45,9 @@ pub(super) fn cure(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "make its directory first",
         io::ErrorKind::PermissionDenied => "let this user write to its directory",
-        io::ErrorKind::ReadOnlyFilesystem => "mount its file system so that it can be written",
+        io::ErrorKind::ReadOnlyFilesystem => {
+            "mount its file system so that it can be written, or name its folder in ReadWritePaths= of the unit"
+        }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on its disk",
         _ => "see store.sqlite.path",
     }
