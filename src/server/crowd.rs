@@ -11,8 +11,11 @@ use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 
-/// Who has asked is in use for so much longer: to put an answer together takes its time.
+/// Who has asked is in use for so much longer, until the answer begins: to put it together takes its time.
 const ANSWER: Duration = Duration::from_secs(2);
+
+/// Whoever comes waits until the idlest has been idle for so long: then each gets to ask, however many come.
+const IDLE_MIN: Duration = Duration::from_millis(50);
 
 /// Who is connected.
 #[derive(Debug)]
@@ -60,11 +63,21 @@ impl Crowd {
     }
 
     /// Lets in who comes from `address`.
-    pub(super) fn enter(self: &Arc<Self>, address: IpAddr) -> Seat {
-        let (peer, usage) = (peer(address), Usage::new(&self.clock));
+    pub(super) async fn enter(self: &Arc<Self>, address: IpAddr) -> Seat {
+        let peer = peer(address);
+        let idlest = self.guests().idlest(peer, self.connections_max);
+        if let Some((_, last_used)) = idlest {
+            let idle = self.clock.uptime().saturating_sub(last_used);
+            if idle < IDLE_MIN {
+                self.clock.sleep(IDLE_MIN - idle).await;
+            }
+        }
         let (until, gives_way) = oneshot::channel();
+        let usage = Usage::new(&self.clock);
         let mut guests = self.guests();
-        guests.make_room(peer, self.connections_max);
+        if let Some((id, _)) = guests.idlest(peer, self.connections_max) {
+            guests.present.remove(&id);
+        }
         guests.count += 1;
         let id = guests.count;
         guests.present.insert(id, Guest { peer, usage: usage.clone(), _until: until });
@@ -78,23 +91,20 @@ impl Crowd {
 }
 
 impl Guests {
-    /// Sees to it that one more of `peer` has room.
-    fn make_room(&mut self, peer: IpAddr, connections_max: usize) {
+    /// Who gives way to one more of `peer`, and when it was last of use; `None`: there is room.
+    fn idlest(&self, peer: IpAddr, connections_max: usize) -> Option<(u64, Duration)> {
         let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
         self.present.values().for_each(|guest| *counts.entry(guest.peer).or_default() += 1);
         let of_peer = counts.get(&peer).copied().unwrap_or_default();
         let from = if of_peer >= (connections_max / 2).max(1) {
-            Some(peer)
+            peer
         } else if self.present.len() >= connections_max {
-            counts.into_iter().max_by_key(|(_, count)| *count).map(|(most, _)| most)
+            counts.into_iter().max_by_key(|(_, count)| *count)?.0
         } else {
-            None
+            return None;
         };
-        let of_it = self.present.iter().filter(|(_, guest)| Some(guest.peer) == from);
-        let idlest = of_it.min_by_key(|(_, guest)| guest.usage.last()).map(|(id, _)| *id);
-        if let Some(id) = idlest {
-            self.present.remove(&id);
-        }
+        let of_it = self.present.iter().filter(|(_, guest)| guest.peer == from);
+        of_it.map(|(id, guest)| (*id, guest.usage.last())).min_by_key(|(_, last_used)| *last_used)
     }
 }
 
@@ -107,21 +117,20 @@ impl Usage {
 
     /// It sends or takes something now.
     pub(super) fn touch(&self) {
-        self.extend(Duration::ZERO);
+        self.set(self.clock.uptime());
     }
 
     /// It has asked for something now.
     pub(super) fn asked(&self) {
-        self.extend(ANSWER);
+        self.set(self.clock.uptime() + ANSWER);
     }
 
-    fn extend(&self, more: Duration) {
-        let until = u64::try_from((self.clock.uptime() + more).as_nanos()).unwrap_or(u64::MAX);
-        self.nanos.fetch_max(until, Ordering::Relaxed);
+    fn set(&self, at: Duration) {
+        self.nanos.store(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    fn last(&self) -> u64 {
-        self.nanos.load(Ordering::Relaxed)
+    fn last(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
     }
 }
 
@@ -159,64 +168,90 @@ mod tests {
     use crate::clock::Simulated;
 
     fn crowd(connections_max: usize) -> (Arc<Crowd>, Arc<Simulated>) {
-        let (clock, hand) = Clock::stepped(DateTime::UNIX_EPOCH);
+        let clock = Clock::hurried(DateTime::UNIX_EPOCH);
+        let Clock::Simulated(hand) = &clock else { unreachable!("a hurried clock is simulated") };
+        let hand = Arc::clone(hand);
         (Arc::new(Crowd::new(connections_max, clock)), hand)
     }
 
-    fn enter(crowd: &Arc<Crowd>, address: &str) -> Seat {
-        crowd.enter(address.parse().unwrap())
+    async fn enter(crowd: &Arc<Crowd>, address: &str) -> Seat {
+        crowd.enter(address.parse().unwrap()).await
     }
 
-    /// Which of them must go.
-    fn going<const N: usize>(seats: [&mut Seat; N]) -> [bool; N] {
-        seats.map(|seat| seat.gives_way.try_recv() == Err(oneshot::error::TryRecvError::Closed))
+    fn seconds_later(hand: &Simulated, seconds: i64) {
+        hand.advance_to(hand.now() + TimeDelta::seconds(seconds));
     }
 
-    #[test]
-    fn the_one_of_no_use_for_longest_gives_way() {
+    /// Whether it must go.
+    fn goes(seat: &mut Seat) -> bool {
+        seat.gives_way.try_recv() == Err(oneshot::error::TryRecvError::Closed)
+    }
+
+    #[tokio::test]
+    async fn the_one_of_no_use_for_longest_gives_way() {
         let (crowd, hand) = crowd(6);
-        let [mut first, mut second, mut third] = [(); 3].map(|()| enter(&crowd, "127.0.0.1"));
-        hand.advance_to(hand.now() + TimeDelta::seconds(1));
+        let mut first = enter(&crowd, "127.0.0.1").await;
+        let mut second = enter(&crowd, "127.0.0.1").await;
+        let mut third = enter(&crowd, "127.0.0.1").await;
+        seconds_later(&hand, 1);
         first.usage().touch();
         third.usage().touch();
-        let _fourth = enter(&crowd, "127.0.0.1");
-        assert_eq!(going([&mut first, &mut second, &mut third]), [false, true, false]);
+        let _fourth = enter(&crowd, "127.0.0.1").await;
+        assert_eq!([goes(&mut first), goes(&mut second), goes(&mut third)], [false, true, false]);
     }
 
-    #[test]
-    fn one_whose_answer_is_put_together_is_in_use() {
+    #[tokio::test]
+    async fn one_whose_answer_is_put_together_is_in_use_until_it_begins() {
         let (crowd, hand) = crowd(4);
-        let [mut asking, mut silent] = [(); 2].map(|()| enter(&crowd, "127.0.0.1"));
+        let mut asking = enter(&crowd, "127.0.0.1").await;
+        let mut silent = enter(&crowd, "127.0.0.1").await;
         asking.usage().asked();
-        hand.advance_to(hand.now() + TimeDelta::seconds(1));
+        seconds_later(&hand, 1);
         silent.usage().touch();
-        let mut third = enter(&crowd, "127.0.0.1");
-        assert_eq!(going([&mut asking, &mut silent]), [false, true]);
-        hand.advance_to(hand.now() + TimeDelta::seconds(2));
+        let mut third = enter(&crowd, "127.0.0.1").await;
+        assert_eq!([goes(&mut asking), goes(&mut silent)], [false, true]);
+        asking.usage().touch();
+        seconds_later(&hand, 1);
         third.usage().touch();
-        let _fourth = enter(&crowd, "127.0.0.1");
-        assert_eq!(going([&mut asking, &mut third]), [true, false]);
+        let _fourth = enter(&crowd, "127.0.0.1").await;
+        assert_eq!([goes(&mut asking), goes(&mut third)], [true, false]);
     }
 
-    #[test]
-    fn one_address_has_half_of_the_room_and_who_has_most_gives_way() {
+    #[tokio::test]
+    async fn whoever_comes_has_time_to_ask() {
+        let (crowd, hand) = crowd(4);
+        let _first = enter(&crowd, "127.0.0.1").await;
+        let mut second = enter(&crowd, "127.0.0.1").await;
+        let came_at = hand.now();
+        let _third = enter(&crowd, "127.0.0.1").await;
+        let _fourth = enter(&crowd, "127.0.0.1").await;
+        assert!(goes(&mut second));
+        assert_eq!(hand.now() - came_at, TimeDelta::from_std(IDLE_MIN).unwrap());
+    }
+
+    #[tokio::test]
+    async fn one_address_has_half_of_the_room_and_who_has_most_gives_way() {
         let (crowd, _hand) = crowd(4);
-        let mut other = enter(&crowd, "192.0.2.1");
-        let mut many: Vec<Seat> = (0..10).map(|_| enter(&crowd, "192.0.2.2")).collect();
+        let mut other = enter(&crowd, "192.0.2.1").await;
+        let mut many = Vec::new();
+        for _ in 0..10 {
+            many.push(enter(&crowd, "192.0.2.2").await);
+        }
         assert_eq!(crowd.guests().present.len(), 3);
-        let _third = enter(&crowd, "192.0.2.3");
-        let _fourth = enter(&crowd, "192.0.2.4");
-        assert_eq!(going([&mut other]), [false]);
-        let staying = many.iter_mut().filter_map(|seat| (!going([seat])[0]).then_some(())).count();
-        assert_eq!(staying, 1);
+        let _third = enter(&crowd, "192.0.2.3").await;
+        let _fourth = enter(&crowd, "192.0.2.4").await;
+        assert!(!goes(&mut other));
+        assert_eq!(many.iter_mut().map(goes).filter(|goes| !goes).count(), 1);
     }
 
-    #[test]
-    fn who_goes_leaves_room() {
+    #[tokio::test]
+    async fn who_goes_leaves_room() {
         let (crowd, _hand) = crowd(4);
-        let mut first = enter(&crowd, "192.0.2.1");
-        (0..10).for_each(|_| drop(enter(&crowd, "192.0.2.1")));
-        assert_eq!(going([&mut first]), [false]);
+        let mut first = enter(&crowd, "192.0.2.1").await;
+        for _ in 0..10 {
+            drop(enter(&crowd, "192.0.2.1").await);
+        }
+        assert!(!goes(&mut first));
         assert_eq!(crowd.guests().present.len(), 1);
     }
 

@@ -45,7 +45,7 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections_max: 128,
+            connections_max: 256,
             head: Duration::from_secs(10),
             stall: Duration::from_secs(10),
             life: Duration::from_secs(60),
@@ -76,7 +76,7 @@ async fn accept(listener: &TcpListener, limits: Limits, site: &Arc<Site>, stop: 
     loop {
         match listener.accept().await {
             Ok((socket, address)) => {
-                let mut seat = crowd.enter(address.ip());
+                let mut seat = crowd.enter(address.ip()).await;
                 let answering = answer(socket, seat.usage(), limits, Arc::clone(site), stop.clone());
                 tokio::spawn(async move {
                     tokio::select! {
