@@ -14,6 +14,7 @@
 
 // Floor 0: words. Plain data: no I/O, and nobody reads a clock but `clock`.
 pub mod board;
+pub mod causes;
 pub mod clock;
 pub mod element;
 pub mod fingerprint;

@@ -1,9 +1,9 @@
 //! Why a command could not do its work, by the exit code it ends with.
 
-use std::error::Error;
 use std::path::PathBuf;
 
 use super::Exit;
+use crate::causes;
 use crate::config::problems::Problems;
 use crate::https::ClientError;
 use crate::notify::NotifyError;
@@ -79,18 +79,7 @@ impl AppError {
     /// The error with its causes, for people.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = Error::source(self);
-        while let Some(error) = cause {
-            let more = error.to_string();
-            // SQLite says the same twice, the second time behind a number.
-            let said = more.rsplit(": ").next().unwrap_or(&more);
-            if !text.contains(said) {
-                text = format!("{text}: {more}");
-            }
-            cause = error.source();
-        }
-        text
+        causes::to_text(self)
     }
 }
 

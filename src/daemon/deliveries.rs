@@ -74,11 +74,44 @@ async fn serve(
         let next_at = courier.round().await;
         let wait = next_at.map_or(LOOK_EVERY, |at| (at - clock.now()).to_std().unwrap_or_default());
         tokio::select! {
-            // A sender that is gone queues nothing any more.
-            Ok(()) = queued.changed() => {}
-            () = clock.sleep(wait.clamp(ROUND_EVERY_MIN, LOOK_EVERY)) => {}
+            () = rest(&clock, &mut queued, wait) => {}
             _ = stop.wait_for(|stop| *stop) => break,
         }
     }
     courier.round().await;
+}
+
+/// Waits between two rounds: until something is queued, at most `wait`, and at least [`ROUND_EVERY_MIN`].
+async fn rest(clock: &Clock, queued: &mut watch::Receiver<u64>, wait: Duration) {
+    clock.sleep(ROUND_EVERY_MIN).await;
+    tokio::select! {
+        // A sender that is gone queues nothing any more.
+        Ok(()) = queued.changed() => {}
+        () = clock.sleep(wait.clamp(ROUND_EVERY_MIN, LOOK_EVERY) - ROUND_EVERY_MIN) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn rounds_do_not_follow_each_other_faster_however_often_something_is_queued() {
+        let (clock, hand) = Clock::stepped("2026-03-01T12:00:00Z".parse().unwrap());
+        let (queue, mut queued) = watch::channel(0);
+        queue.send_replace(1);
+        let resting = tokio::spawn(async move { rest(&clock, &mut queued, LOOK_EVERY).await });
+        tokio::task::yield_now().await;
+        for tenths in 0..10 {
+            assert!(!resting.is_finished(), "{tenths} tenths of a second after the last round");
+            queue.send_modify(|count| *count += 1);
+            hand.advance_to(hand.now() + TimeDelta::milliseconds(100));
+            for _ in 0..5 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(resting.is_finished());
+    }
 }

@@ -181,11 +181,13 @@ impl Floor {
         let Some(under_way) = self.under_way.remove(&id) else { return };
         let Turn { name, work, .. } = &under_way.turn;
         let skipped = self.turns.end(name, &ended, now);
-        // What is asked to stop has not failed, and skips nothing; who has left has nothing to say.
-        let Some(next) = self.turns.next_run_at(name).filter(|_| !under_way.is_asked_to_stop()) else {
+        let Some(next) = self.turns.next_run_at(name) else {
+            // Who has left has nothing to say any more.
+            self.voices.remove(name);
             return;
         };
-        if *work == Work::Watch {
+        // What is asked to stop has not failed, and skips nothing.
+        if *work == Work::Watch || under_way.is_asked_to_stop() {
             return;
         }
         let voice = self.voices.entry(name.clone()).or_default();

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
+use tokio::task::JoinError;
 
 use crate::board::Board;
+use crate::causes;
 use crate::clock::Clock;
 use crate::quiet::{Quiet, Row};
 use crate::store::{Store, StoreError};
@@ -21,33 +23,52 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 
 /// Watches the store for the life of the daemon. The board holds why it cannot be used, while it cannot.
 pub async fn watch_store(store: Store, clock: Clock, board: Arc<Board>) {
+    let ask = move || {
+        let asked = store.clone();
+        async move {
+            let answer = asked.answers().await;
+            asked.rest();
+            answer
+        }
+    };
+    watch(ask, clock, board).await;
+}
+
+pub(super) async fn watch<A, F>(ask: A, clock: Clock, board: Arc<Board>)
+where
+    A: Fn() -> F,
+    F: Future<Output = Result<(), StoreError>> + Send + 'static,
+{
     let mut voice = Quiet::default();
+    let mut show = |reason: Option<String>| {
+        say(&mut voice, reason.as_deref(), &clock);
+        let wait = if reason.is_some() { ASK_EVERY_WHILE_AWAY } else { ASK_EVERY };
+        board.show_unreachable(reason);
+        wait
+    };
     let mut wait = ASK_EVERY;
     loop {
         tokio::select! {
             () = clock.sleep(wait) => {}
             () = board.store_doubted() => {}
         }
-        let asked = store.clone();
-        let mut answer = tokio::spawn(async move {
-            let answer = asked.answers().await;
-            asked.rest();
-            answer
-        });
-        let reason = tokio::select! {
-            answer = &mut answer => match answer {
-                Ok(answer) => answer.err().map(|error| to_text(&error)),
-                Err(fault) => Some(fault.to_string()),
-            },
-            () = clock.sleep(ANSWER_MAX) => Some(format!("gave no answer within {} s", ANSWER_MAX.as_secs())),
+        let mut answer = tokio::spawn(ask());
+        wait = tokio::select! {
+            answer = &mut answer => show(fault(answer)),
+            () = clock.sleep(ANSWER_MAX) => {
+                show(Some(format!("gave no answer within {} s", ANSWER_MAX.as_secs())));
+                // A disk that hangs is asked one question at a time; what it says in the end counts.
+                show(fault(answer.await))
+            }
         };
-        wait = if reason.is_some() { ASK_EVERY_WHILE_AWAY } else { ASK_EVERY };
-        say(&mut voice, reason.as_deref(), &clock);
-        board.show_unreachable(reason);
-        // A disk that hangs is asked one question at a time.
-        if !answer.is_finished() {
-            let _ = answer.await;
-        }
+    }
+}
+
+/// Why the store cannot be used by what it answered, if so.
+fn fault(answer: Result<Result<(), StoreError>, JoinError>) -> Option<String> {
+    match answer {
+        Ok(answer) => answer.err().map(|error| causes::to_text(&error)),
+        Err(fault) => Some(fault.to_string()),
     }
 }
 
@@ -71,12 +92,5 @@ fn say(voice: &mut Quiet, reason: Option<&str>, clock: &Clock) {
                 tracing::info!(event = "store_reachable", since = since(row), "store can be used again");
             }
         }
-    }
-}
-
-fn to_text(error: &StoreError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }

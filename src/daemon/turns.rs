@@ -126,6 +126,8 @@ pub struct Turns {
     watches: Order,
     running: usize,
     running_slow: usize,
+    /// Looks at keys under way: no more than runs may be, and beside them.
+    watching: usize,
     runs_max: usize,
     jitter: f64,
     /// No turn begins before.
@@ -148,6 +150,7 @@ impl Turns {
             watches: Order::new(),
             running: 0,
             running_slow: 0,
+            watching: 0,
             runs_max: 1,
             jitter,
             next_start: now,
@@ -209,7 +212,8 @@ impl Turns {
                 turn
             }
             None => {
-                let (_, name) = self.watches.first().filter(|(watch_at, _)| *watch_at <= now)?.clone();
+                let (_, name) = self.next_watch().filter(|(watch_at, _)| *watch_at <= now)?.clone();
+                self.watching += 1;
                 self.rise(&name).begin_watch(now)
             }
         };
@@ -222,9 +226,13 @@ impl Turns {
     pub fn end(&mut self, name: &ConnectionName, ended: &Ended, now: DateTime<Utc>) -> Option<Skipped> {
         self.seen_at = self.seen_at.max(now);
         let seat = self.seats.get_mut(name)?;
-        if let Some(Busy { work: Work::Run(_), .. }) = seat.busy {
-            self.running -= 1;
-            self.running_slow -= usize::from(seat.is_slow);
+        match seat.busy {
+            Some(Busy { work: Work::Run(_), .. }) => {
+                self.running -= 1;
+                self.running_slow -= usize::from(seat.is_slow);
+            }
+            Some(Busy { work: Work::Watch, .. }) => self.watching -= 1,
+            None => {}
         }
         if seat.is_leaving() {
             self.seats.remove(name);
@@ -243,7 +251,7 @@ impl Turns {
             None if self.running >= self.runs_max => None,
             None => self.ahead.first().map(|(starts_at, _)| *starts_at),
         };
-        let watch_at = self.watches.first().map(|(watch_at, _)| *watch_at);
+        let watch_at = self.next_watch().map(|(watch_at, _)| *watch_at);
         let next = [run_at, watch_at].into_iter().flatten().min();
         next.map(|at| at.max(self.next_start))
     }
@@ -285,6 +293,11 @@ impl Turns {
             None if self.seats.values().all(|seat| seat.is_slow) => waiting.next(),
             next => next,
         }
+    }
+
+    /// Whose keys are looked at next, if they may be.
+    fn next_watch(&self) -> Option<&(DateTime<Utc>, ConnectionName)> {
+        self.watches.first().filter(|_| self.watching < self.runs_max)
     }
 
     /// A clock that was set back must not leave anybody waiting for the old time to return.

@@ -101,3 +101,25 @@ fn what_is_kept_does_not_grow() {
     }
     assert!(now > at("2026-03-02T00:00:00Z"), "{now}");
 }
+
+/// A look takes a lock and reads the store: hundreds of them are no more at once than runs may be, and keep no
+/// run from beginning.
+#[test]
+fn looks_at_keys_are_bounded_as_runs_are_and_take_no_place_of_theirs() {
+    let schedule = "0 12 * * *";
+    let members = (0..10).map(|n| member(&format!("c{n}"), schedule, schedule));
+    let late = Member { last_run: None, ..member("late", schedule, schedule) };
+    let seating = Seating { members: members.chain([late]).collect(), runs_max: 2 };
+    let mut turns = Turns::new(seating, 0.0, at(START));
+    let mut now = at(START);
+    let mut take = |turns: &mut Turns| {
+        now += TimeDelta::milliseconds(50);
+        turns.take(now).map(|turn| (turn.name, turn.work))
+    };
+    let begun: Vec<_> = std::iter::from_fn(|| take(&mut turns)).collect();
+    let works: Vec<_> = begun.iter().map(|(_, work)| *work).collect();
+    assert_eq!(works, [Work::Run(Mode::Incremental), Work::Watch, Work::Watch]);
+    assert!(turns.next_at().is_some_and(|at| at > super::at("2026-03-01T11:00:00Z")), "nobody looks in vain");
+    turns.end(&begun[1].0, &Ended::Watched, at("2026-03-01T00:05:02Z"));
+    assert_eq!(take(&mut turns).map(|(_, work)| work), Some(Work::Watch));
+}

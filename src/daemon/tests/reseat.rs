@@ -103,3 +103,24 @@ fn who_comes_back_during_a_look_at_its_keys_missed_no_run_and_has_none_to_make_u
     turns.end(&city, &ok(&turn), at("2026-03-01T00:16:00Z"));
     assert_eq!(turns.next_run_at(&city), Some(at("2026-03-01T00:30:00Z")));
 }
+
+#[tokio::test]
+async fn who_failed_and_left_in_the_middle_of_a_run_is_not_counted_as_failing() {
+    let now = at("2026-03-01T00:16:00Z");
+    let seating = |members| Seating { members, runs_max: 1 };
+    let turns = Turns::new(seating(vec![quarter_hourly("city")]), 0.0, now);
+    let (tasks, under_way, voices) = (JoinSet::new(), HashMap::new(), HashMap::new());
+    let mut floor = Floor { turns, tasks, under_way, voices };
+    for (leaves, begins) in [(false, "2026-03-01T00:16:00Z"), (true, "2026-03-01T00:45:00Z")] {
+        let turn = floor.turns.take(at(begins)).unwrap();
+        let ended = failed(&turn);
+        let id = floor.tasks.spawn(async move { ended }).id();
+        floor.under_way.insert(id, UnderWay { turn, cancel: watch::Sender::new(false) });
+        if leaves {
+            floor.reseat(seating(vec![]), now);
+        }
+        let ended = floor.tasks.join_next_with_id().await.unwrap();
+        floor.end(ended, at(begins));
+        assert_eq!(floor.status().contains("1 failing"), !leaves, "{}", floor.status());
+    }
+}

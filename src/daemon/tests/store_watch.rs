@@ -63,3 +63,33 @@ async fn waits(hand: &Simulated, seconds: i64) {
         tokio::task::yield_now().await;
     }
 }
+/// The answer that came late is the newest that there is.
+#[tokio::test]
+async fn an_answer_that_comes_late_counts_at_once() {
+    let (clock, hand) = Clock::stepped(at(START));
+    let board: Arc<Board> = Arc::default();
+    let (answer, answered) = watch::channel(false);
+    let ask = move || {
+        let mut answered = answered.clone();
+        async move {
+            let _ = answered.wait_for(|answered| *answered).await;
+            Ok(())
+        }
+    };
+    let watching = tokio::spawn(crate::daemon::store_watch::watch(ask, clock, Arc::clone(&board)));
+    let settle = async || {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        board.status(hand.now()).store.unreachable
+    };
+    settle().await;
+    for seconds in [60, 30] {
+        hand.advance_to(hand.now() + TimeDelta::seconds(seconds));
+        settle().await;
+    }
+    assert_eq!(settle().await.as_deref(), Some("gave no answer within 30 s"));
+    answer.send_replace(true);
+    assert_eq!(settle().await, None);
+    watching.abort();
+}
