@@ -9,7 +9,7 @@ use crate::store::{self, Copy, Store, StoreError};
 /// Makes the copy anew if that is due. `None`: it is not, or another process is at it.
 ///
 /// # Errors
-/// The copy cannot be made: the old one stays.
+/// The copy cannot be made: the old one, if there is one, stays. The text says what to do where that is known.
 pub async fn if_due(
     store: &Store,
     settings: &Publish,
@@ -19,7 +19,10 @@ pub async fn if_due(
     if !is_due(copy, store.last_change().await?, settings, now) {
         return Ok(None);
     }
-    let made = store.publish(&settings.path, now).await?;
+    let made = store.publish(&settings.path, now).await.map_err(|error| match refusal(settings) {
+        Some(text) => StoreError::Unusable(format!("cannot publish a copy: {text}")),
+        None => error,
+    })?;
     if let Some(Copy { bytes, sequence, .. }) = made {
         let path = settings.path.display();
         tracing::info!(event = "store_published", %path, bytes, sequence, "copy for readers made anew");

@@ -19,6 +19,7 @@ use crate::secrets::{self, TargetSecrets};
 use crate::spool::Budget;
 use crate::store::{Place, Store};
 use crate::survey;
+use crate::watch::Standing;
 
 /// What all passes share.
 #[derive(Debug)]
@@ -157,8 +158,11 @@ impl Engine {
         self.queued.subscribe()
     }
 
-    pub(super) fn note_queued(&self) {
-        self.queued.send_modify(|count| *count += 1);
+    /// Wakes the couriers, if something was told.
+    pub(super) fn note_queued(&self, standing: &Standing) {
+        if standing.has_told {
+            self.queued.send_modify(|count| *count += 1);
+        }
     }
 
     /// Says which secrets lie open to other users of this machine.

@@ -128,7 +128,7 @@ impl Engine {
         connection: &'a Connection,
         mode: Mode,
     ) -> Result<(Ring<'a>, Client), AppError> {
-        let ring = self.ring(connection).await?;
+        let ring = self.ring(connection).await?.within_reach()?;
         let contenders = ring.contenders();
         let error = if contenders.is_empty() {
             self.tell_of_ring(&ring).await?;
@@ -267,7 +267,7 @@ impl Engine {
         let ahead = self.ahead(connection, report).await?;
         let found = Found { hold, examined, leads: ring.leads(), still_works: ring.still_works(), ahead };
         let standing = watch::tell(&self.store, &self.clock, &self.warnings(), connection, found).await?;
-        self.note_queued();
+        self.note_queued(&standing);
         Ok(standing)
     }
 
@@ -302,7 +302,7 @@ impl Engine {
 
 /// The one line of a run. Its last fields tell of the key, so that the log of any single day tells.
 fn closing_line(run: &Run, standing: &Standing) {
-    let Standing { key, warnings_open } = standing;
+    let Standing { key, warnings_open, .. } = standing;
     let Run { id, connection, mode, outcome, reason, counts, .. } = run;
     let outcome = outcome.expect("a reported run has ended");
     let duration_ms = run.lasted().map_or(0, |lasted| lasted.num_milliseconds());

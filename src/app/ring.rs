@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{AppError, Engine};
+use crate::causes;
 use crate::config::Connection;
 use crate::cycle::Notices;
 use crate::element::ElementId;
@@ -70,6 +71,18 @@ impl<'a> Ring<'a> {
         Some(first.into())
     }
 
+    /// Refuses a call by somebody who may not read what the service is given: nothing is wrong with the keys.
+    ///
+    /// # Errors
+    /// A credential can be read by root alone, and this process was started by hand.
+    pub(super) fn within_reach(mut self) -> Result<Self, AppError> {
+        let is_out = |pair: &Result<_, SecretError>| matches!(pair, Err(SecretError::RootAlone { .. }));
+        match self.pairs.iter().position(is_out).map(|idx| self.pairs.swap_remove(idx)) {
+            Some(Err(error)) => Err(error.into()),
+            _ => Ok(self),
+        }
+    }
+
     fn facts(&self, now: DateTime<Utc>) -> Facts {
         let Connection { name, mapped_user, timezone, .. } = self.connection;
         let keys = Keys {
@@ -131,7 +144,7 @@ impl Engine {
             }
             let mark = match &pair {
                 Ok(pair) => Ok(pair.mark(key, &mark_key)),
-                Err(error) => Err(error.with_cause()),
+                Err(error) => Err(causes::to_text(error)),
             };
             let state = states.iter().find(|(slot, _)| *slot == key.slot).map(|(_, state)| state.clone());
             candidates.push(Candidate { key, mark, state });
@@ -241,7 +254,7 @@ impl Engine {
     pub async fn look_at_start(&self, connection: &Connection) -> Result<(), AppError> {
         let now = self.clock.now();
         let Some(_lock) = self.store.lock_out_replicas(&connection.name, now).await? else { return Ok(()) };
-        let ring = self.ring(connection).await?;
+        let ring = self.ring(connection).await?.within_reach()?;
         self.tell_beside(&ring, ring.facts(now)).await?;
         Ok(())
     }
@@ -253,7 +266,7 @@ impl Engine {
     pub async fn look_at_keys(&self, connection: &Connection) -> Result<(), AppError> {
         let now = self.clock.now();
         let Some(_lock) = self.store.lock_out_replicas(&connection.name, now).await? else { return Ok(()) };
-        let ring = self.ring(connection).await?;
+        let ring = self.ring(connection).await?.within_reach()?;
         self.tell_of_ring(&ring).await?;
         Ok(())
     }
@@ -275,7 +288,7 @@ impl Engine {
         let (leads, still_works) = (ring.leads(), ring.still_works());
         let found = Found { hold: &hold, examined: &examined, leads, still_works, ahead };
         let standing = watch::tell(&self.store, &self.clock, &self.warnings(), connection, found).await?;
-        self.note_queued();
+        self.note_queued(&standing);
         Ok(standing)
     }
 }
@@ -308,6 +321,53 @@ fn say_refused_anew(ring: &Ring<'_>, hold: &[Warning]) {
                 error = refusal.text,
                 "key refused: what was changed about it did not help"
             );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Exit;
+    use crate::clock::Clock;
+    use crate::config::Config;
+
+    async fn engine(dir: &std::path::Path) -> Engine {
+        let text = "[store.sqlite]\npath = \"store.db\"\n[connections.city.key]\nname = \"k\"\n\
+                    access_key = { file = \"access\" }\nsecret_key = { file = \"secret\" }";
+        let config = Config::parse(text, &dir.join("config.toml")).unwrap();
+        for half in ["access", "secret"] {
+            std::fs::write(dir.join(half), half).unwrap();
+        }
+        Engine::open(config, Clock::hurried("2026-03-01T12:00:00Z".parse().unwrap())).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn who_may_not_read_the_credentials_of_the_service_is_told_so_and_nothing_is_wrong_with_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = engine(dir.path()).await;
+        let ring = || engine.ring(&engine.config.connections[0]);
+        assert!(ring().await.unwrap().within_reach().is_ok());
+        let mut out = ring().await.unwrap();
+        out.pairs[0] = Err(SecretError::RootAlone { at: "connections.city.key.access_key".into() });
+        let error = out.within_reach().unwrap_err();
+        assert_eq!(error.exit(), Exit::MustChange);
+        assert!(error.to_text().contains("run this command as root"), "{error}");
+        let mut gone = ring().await.unwrap();
+        gone.pairs[0] = Err(SecretError::Unset { at: "connections.city.key.access_key".into() });
+        assert!(gone.within_reach().is_ok(), "that is a warning's to say");
+    }
+
+    #[tokio::test]
+    async fn couriers_are_woken_when_something_was_told_and_not_by_every_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = engine(dir.path()).await;
+        let mut queued = engine.queued();
+        for has_news in [true, false, false] {
+            // That no date is written down for the key is said once a week.
+            engine.look_at_keys(&engine.config.connections[0]).await.unwrap();
+            assert_eq!(queued.has_changed().unwrap(), has_news);
+            queued.mark_unchanged();
         }
     }
 }

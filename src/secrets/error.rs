@@ -77,14 +77,3 @@ pub enum SecretError {
         at: String,
     },
 }
-
-impl SecretError {
-    /// The error and what the system says, on one line.
-    #[must_use]
-    pub fn with_cause(&self) -> String {
-        match std::error::Error::source(self) {
-            Some(cause) => format!("{self}: {cause}"),
-            None => self.to_string(),
-        }
-    }
-}

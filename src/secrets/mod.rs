@@ -15,6 +15,7 @@ use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
 use zeroize::Zeroizing;
 
+use crate::causes;
 use crate::config::postgres::{ClientCertificate, Postgres, Tls, Trust};
 use crate::config::{Connection, Target, Way};
 use crate::key::{Key, KeyMark, KeyPair, SecretSource};
@@ -36,9 +37,11 @@ impl KeyPair {
         let [access_key, secret_key] = halves(connection, key).map(|(at, source)| read(&at, source));
         match (access_key, secret_key) {
             (Ok(access_key), Ok(secret_key)) => Ok(Self { access_key, secret_key }),
+            (Err(error @ SecretError::RootAlone { .. }), _)
+            | (_, Err(error @ SecretError::RootAlone { .. })) => Err(error),
             (Err(access_key), Err(secret_key)) => Err(SecretError::Both {
-                access_key: access_key.with_cause(),
-                secret_key: secret_key.with_cause(),
+                access_key: causes::to_text(&access_key),
+                secret_key: causes::to_text(&secret_key),
             }),
             (Err(error), _) | (_, Err(error)) => Err(error),
         }

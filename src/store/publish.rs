@@ -65,7 +65,8 @@ impl Store {
             // What is left of it would only take room; the next try begins anew either way.
             let _ = fs::remove_file(&draft);
         }
-        let context = || format!("cannot publish a copy at {}; the old one stays", to.display());
+        let stays = if to.exists() { "; the old one stays" } else { "" };
+        let context = || format!("cannot publish a copy at {}{stays}", to.display());
         made.map(Some).map_err(|source| StoreError::Failed { context: context(), source })
     }
 }

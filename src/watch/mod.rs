@@ -18,7 +18,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::clock::Clock;
 use crate::config::{Connection, Warnings};
-use crate::expiry::{self, Holder, KeyOutlook};
+use crate::expiry::{self, Holder, KeyOutlook, Say};
 use crate::key::{Key, KeySlot};
 use crate::store::{HELD_VALUES, Store, StoreError};
 use crate::warning::{Event, OpenWarning, Phase, Warning, WarningId};
@@ -56,6 +56,8 @@ pub struct Standing {
     pub key: KeyOutlook,
     /// `warnings_open=`: of this connection, those that last.
     pub warnings_open: usize,
+    /// Whether something was told just now, so that there may be something to take to the targets.
+    pub has_told: bool,
 }
 
 /// Says what is to be said about a connection, and keeps that it was said.
@@ -70,13 +72,12 @@ pub async fn tell(
     found: Found<'_>,
 ) -> Result<Standing, StoreError> {
     let now = clock.now();
-    let mut open = store.open_warnings().await?;
-    open.retain(|open| open.warning.id.connection == connection.name);
+    let open = store.open_warnings_of(&connection.name).await?;
     let outlooks = outlooks(settings, connection, &found, &open, now + found.ahead);
     let dates = outlooks.iter().filter_map(|(_, outlook)| outlook.warning.as_ref());
     let hold: Vec<&Warning> = found.hold.iter().chain(dates).collect();
     let teller = Teller { store, targets: &settings.targets, now };
-    let mut warnings_open = 0;
+    let (mut warnings_open, mut has_told) = (0, false);
     let mut unstored = None;
     for fact in &hold {
         let known = open.iter().find(|open| open.warning.id == fact.id);
@@ -85,6 +86,7 @@ pub async fn tell(
             continue;
         }
         let say = expiry::say(known, Some(fact), connection.timezone, now, settings.remind_every);
+        has_told |= !matches!(say, Say::Quiet | Say::Resolve);
         if let Err(error) = teller.hold_on(known, fact, say).await {
             unstored.get_or_insert(error);
         }
@@ -96,10 +98,11 @@ pub async fn tell(
     for known in open.iter().filter(|known| hold.iter().all(|fact| fact.id != known.warning.id)) {
         let is_open = take_leave(teller, known, &found, connection, &hold).await?;
         warnings_open += usize::from(is_open);
+        has_told |= !is_open;
     }
     let led = outlooks.into_iter().find(|(slot, _)| *slot == found.leads);
     let (_, key) = led.expect("the key that leads is configured");
-    Ok(Standing { key, warnings_open })
+    Ok(Standing { key, warnings_open, has_told })
 }
 
 /// How each key stands, but the first one's warning while the next key leads: that it fell over says more.

@@ -62,12 +62,16 @@ impl Reloads {
                     "settings are unchanged"
                 );
             }
-            Err(error) => tracing::error!(
-                event = "reload_refused",
-                error = one_line(&error.to_text()),
-                action = "the settings of before stay in force; mend the file and reload again",
-                "settings refused"
-            ),
+            Err(error) => {
+                let action = match &error {
+                    AppError::Store(_) => {
+                        "the settings of before stay in force; the file is good, so mend the store and reload again"
+                    }
+                    _ => "the settings of before stay in force; mend the file and reload again",
+                };
+                let error = one_line(&error.to_text());
+                tracing::error!(event = "reload_refused", error, action, "settings refused");
+            }
         }
     }
 
