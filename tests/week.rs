@@ -34,7 +34,41 @@ struct Seen {
     incremental: u32,
 }
 
-type Log = Arc<Mutex<BTreeMap<ConnectionName, Seen>>>;
+/// What was seen of all.
+#[derive(Debug, Default)]
+struct Log {
+    connections: BTreeMap<ConnectionName, Seen>,
+    /// When the run was due that began last.
+    last_due: Option<DateTime<Utc>>,
+    /// What should not have been. A task that panics is no more than a failed run to the daemon.
+    faults: Vec<String>,
+}
+
+impl Log {
+    /// A run begins.
+    fn begin(&mut self, turn: &Turn, mode: Mode, now: DateTime<Utc>) {
+        let Turn { name, due_at, .. } = turn;
+        let seen = self.connections.entry(name.clone()).or_default();
+        let was_running = std::mem::replace(&mut seen.is_running, true);
+        let before = seen.last_due.replace(*due_at).unwrap_or(start() - TimeDelta::minutes(5));
+        match mode {
+            Mode::Full => seen.full += 1,
+            Mode::Incremental => seen.incremental += 1,
+        }
+        let is_late = !(TimeDelta::zero()..LATE_MAX).contains(&(now - due_at));
+        let is_out_of_order = self.last_due.replace(*due_at).is_some_and(|last| last > *due_at);
+        for (is_fault, text) in [
+            (was_running, "two runs of one connection"),
+            (is_late, "a run that began late"),
+            (is_out_of_order, "a run that began after one that was due later"),
+            (*due_at - before != TimeDelta::minutes(15), "a run was missed, or drifted"),
+        ] {
+            if is_fault {
+                self.faults.push(format!("{text}: {turn:?} at {now}"));
+            }
+        }
+    }
+}
 
 fn start() -> DateTime<Utc> {
     "2026-03-01T00:05:00Z".parse().unwrap()
@@ -53,24 +87,11 @@ fn members() -> Vec<Member> {
 }
 
 /// One run: two to five seconds, in its place in the schedule.
-async fn run(log: Log, clock: Clock, turn: Turn) -> Ended {
+async fn run(log: Arc<Mutex<Log>>, clock: Clock, turn: Turn) -> Ended {
     let Work::Run(mode) = turn.work else { return Ended::Watched };
-    let now = clock.now();
-    {
-        let mut log = log.lock().unwrap();
-        let seen = log.entry(turn.name.clone()).or_default();
-        assert!(!std::mem::replace(&mut seen.is_running, true), "two runs of {}", turn.name);
-        assert!((TimeDelta::zero()..LATE_MAX).contains(&(now - turn.due_at)), "{turn:?} began at {now}");
-        let before = seen.last_due.unwrap_or(start() - TimeDelta::minutes(5));
-        assert_eq!(turn.due_at - before, TimeDelta::minutes(15), "a run was missed, or drifted: {turn:?}");
-        seen.last_due = Some(turn.due_at);
-        match mode {
-            Mode::Full => seen.full += 1,
-            Mode::Incremental => seen.incremental += 1,
-        }
-    }
+    log.lock().unwrap().begin(&turn, mode, clock.now());
     clock.sleep(Duration::from_secs(2 + u64::from(turn.name.as_str().as_bytes()[3] % 4))).await;
-    log.lock().unwrap().get_mut(&turn.name).unwrap().is_running = false;
+    log.lock().unwrap().connections.get_mut(&turn.name).unwrap().is_running = false;
     let (outcome, next_try) = (Outcome::Ok, NextTry::Soon);
     Ended::Ran { outcome, reason: None, needs_full: false, standing: None, next_try }
 }
@@ -100,7 +121,7 @@ fn resident_kb() -> u64 {
 async fn a_week_of_three_hundred_connections_misses_nothing_and_grows_by_nothing() {
     let (clock, hand) = Clock::stepped(start());
     let turns = Turns::new(Seating { members: members(), runs_max: 64 }, 0.1, clock.now());
-    let log = Log::default();
+    let log: Arc<Mutex<Log>> = Arc::default();
     let (stop, stops) = watch::channel(0);
     let (_seats, seating) = watch::channel(None);
     let pass = {
@@ -117,8 +138,9 @@ async fn a_week_of_three_hundred_connections_misses_nothing_and_grows_by_nothing
     let after = resident_kb();
     assert!(after <= before + GROWTH_MAX_KB, "{before} KB on the second day, {after} KB on the last");
     let log = log.lock().unwrap();
-    assert_eq!(log.len(), CONNECTIONS);
-    for (name, seen) in log.iter() {
+    assert!(log.faults.is_empty(), "{} faults, first {:#?}", log.faults.len(), log.faults.iter().take(5));
+    assert_eq!(log.connections.len(), CONNECTIONS);
+    for (name, seen) in &log.connections {
         let counts = (seen.full, seen.incremental);
         assert_eq!(counts, (7, 7 * 96 - 7), "{name}");
     }

@@ -5,7 +5,7 @@ use super::*;
 /// Connections that all missed their runs, the first by most.
 fn overdue(count: u32) -> Vec<Member> {
     let late = |n: u32| {
-        let last_run = Some(at("2026-02-28T00:00:00Z") + TimeDelta::minutes(i64::from(n / 2) * 15));
+        let last_run = Some(at("2026-02-27T00:00:00Z") + TimeDelta::minutes(i64::from(n / 2) * 15));
         Member { last_run, last_full: last_run, ..member(&format!("c{n:03}"), "*/15 * * * *", "30 2 * * *") }
     };
     // The configuration's order is no order of lateness.
@@ -22,6 +22,18 @@ async fn after_an_outage_all_start_one_after_the_other_the_longest_overdue_first
     assert_eq!(names, expected, "by lateness, and ties by name");
     let apart = runs.windows(2).map(|pair| pair[1].from - pair[0].from);
     assert!(apart.into_iter().all(|apart| apart == TimeDelta::milliseconds(50)));
+}
+
+#[tokio::test]
+async fn three_hundred_that_wait_for_places_start_by_their_lateness_too() {
+    let day = Day::begin(overdue(300), 64, seconds(1), |_| seconds(5), ok);
+    day.until("2026-03-01T00:05:40Z").await;
+    let runs = day.runs();
+    let names: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+    let expected: Vec<String> = (0..300).map(|n| format!("c{n:03}")).collect();
+    assert_eq!(names, expected);
+    let at_once = |at: DateTime<Utc>| runs.iter().filter(|run| run.from <= at && run.to > Some(at)).count();
+    assert_eq!(runs.iter().map(|run| at_once(run.from)).max(), Some(64));
 }
 
 #[tokio::test]
