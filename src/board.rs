@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::name::ConnectionName;
 use crate::status::{
-    ChangeStatus, ConnectionStatus, DaemonStatus, Running, Status, StoreStatus, WarningStatus,
+    ChangeGroup, ConnectionStatus, DaemonStatus, ProgramStatus, Running, Status, StoreStatus, WarningStatus,
 };
 
 /// What the program shows of itself.
@@ -34,7 +34,8 @@ struct Shown {
     connections: BTreeMap<ConnectionName, Place>,
     /// No longer configured.
     left_behind: Vec<Arc<ConnectionStatus>>,
-    changes: Vec<ChangeStatus>,
+    passed: Vec<WarningStatus>,
+    changes: Vec<ChangeGroup>,
 }
 
 /// What tells whether the daemon is well.
@@ -46,6 +47,21 @@ pub struct Vitals {
     pub is_stopping: bool,
     /// Why the store cannot be used now, for people.
     pub store_unreachable: Option<String>,
+}
+
+impl Shown {
+    fn itself(&self, now: DateTime<Utc>) -> Status {
+        Status {
+            at: now,
+            program: ProgramStatus::THIS,
+            daemon: self.daemon.clone(),
+            store: self.store.clone(),
+            connections: Vec::new(),
+            warnings: Vec::new(),
+            passed: Vec::new(),
+            changes: Vec::new(),
+        }
+    }
 }
 
 /// One connection's place on the board.
@@ -62,10 +78,12 @@ impl Place {
         let (Some((status, _)), Some(TurnShown { running, next_run })) = (&mut self.survey, self.turn) else {
             return;
         };
-        if (status.running, status.next_run) != (running, Some(next_run)) {
+        // What is planned while a run is under way is that very run.
+        let next_run = Some(next_run).filter(|_| running.is_none());
+        if (status.running, status.next_run) != (running, next_run) {
             let status = Arc::make_mut(status);
             status.running = running;
-            status.next_run = Some(next_run);
+            status.next_run = next_run;
         }
     }
 }
@@ -153,9 +171,12 @@ impl Board {
         self.doubts.notified().await;
     }
 
-    /// Why the store cannot be used now; `None`: it can.
-    pub fn show_unreachable(&self, unreachable: Option<String>) {
-        self.change().store.unreachable = unreachable;
+    /// Why the store cannot be used at `now`; `None`: it can.
+    pub fn show_unreachable(&self, unreachable: Option<String>, now: DateTime<Utc>) {
+        let mut shown = self.change();
+        let store = &mut shown.store;
+        store.unreachable_since = unreachable.as_ref().map(|_| store.unreachable_since.unwrap_or(now));
+        store.unreachable = unreachable;
     }
 
     /// Has places for these connections alone. One that is new shows once somebody has looked at it.
@@ -174,9 +195,10 @@ impl Board {
         }
     }
 
-    /// The latest changes, the newest first.
-    pub fn show_changes(&self, changes: Vec<ChangeStatus>) {
-        self.change().changes = changes;
+    /// The latest changes, and the warnings that passed lately, the newest first.
+    pub fn show_lately(&self, changes: Vec<ChangeGroup>, passed: Vec<WarningStatus>) {
+        let mut shown = self.change();
+        (shown.changes, shown.passed) = (changes, passed);
     }
 
     /// Those that are no longer configured, which the store still knows.
@@ -192,8 +214,8 @@ impl Board {
         let connections = surveyed().map(|(status, _)| status).chain(&shown.left_behind).cloned().collect();
         let mut warnings: Vec<_> = surveyed().flat_map(|(_, open)| open).cloned().collect();
         WarningStatus::sort(&mut warnings);
-        let (daemon, store, changes) = (shown.daemon.clone(), shown.store.clone(), shown.changes.clone());
-        Status { at: now, daemon, store, connections, warnings, changes }
+        let (changes, passed) = (shown.changes.clone(), shown.passed.clone());
+        Status { connections, warnings, passed, changes, ..shown.itself(now) }
     }
 
     /// How the daemon itself is after `uptime`, by the clock that nobody sets: whoever supervises it must not
@@ -228,6 +250,7 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Mode;
 
     fn name(name: &str) -> ConnectionName {
         ConnectionName::parse(name).unwrap()
@@ -282,6 +305,34 @@ mod tests {
         assert_eq!((before.next_run, now.next_run), (None, Some(DateTime::UNIX_EPOCH)));
         turn(DateTime::UNIX_EPOCH);
         assert!(Arc::ptr_eq(&now, &asked()), "a turn that is as it was changes nothing");
+    }
+
+    #[test]
+    fn what_comes_after_a_run_under_way_is_told_when_it_has_ended() {
+        let (board, city) = (Board::default(), name("city"));
+        board.seat([&city]);
+        board.show(&city, status(&city), Vec::new());
+        let next_run = DateTime::UNIX_EPOCH;
+        let running = Some(Running { mode: Mode::Full, since: next_run });
+        board.turn(next_run, Duration::ZERO, [(&city, TurnShown { running, next_run })]);
+        assert_eq!(board.status(next_run).connections[0].next_run, None);
+        board.turn(next_run, Duration::ZERO, [(&city, TurnShown { running: None, next_run })]);
+        assert_eq!(board.status(next_run).connections[0].next_run, Some(next_run));
+    }
+
+    #[test]
+    fn a_store_that_cannot_be_used_tells_since_when() {
+        let (board, start) = (Board::default(), DateTime::UNIX_EPOCH);
+        let since = |minutes, reason: Option<&str>| {
+            board.show_unreachable(reason.map(str::to_owned), start + chrono::TimeDelta::minutes(minutes));
+            board.status(start).store.unreachable_since
+        };
+        assert_eq!(since(0, None), None);
+        assert_eq!(
+            [1, 2].map(|minutes| since(minutes, Some("it is gone"))),
+            [1, 1].map(|minutes| Some(start + chrono::TimeDelta::minutes(minutes)))
+        );
+        assert_eq!(since(3, None), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::kind::KindName;
 use crate::name::ConnectionName;
 use crate::plan::Operation;
 use crate::run::{Mode, Run};
+use crate::version;
 use crate::warning::{OpenWarning, Severity, span};
 
 /// How everything stands.
@@ -18,6 +19,8 @@ use crate::warning::{OpenWarning, Severity, span};
 pub struct Status {
     /// When it was put together.
     pub at: DateTime<Utc>,
+    /// The program that tells it.
+    pub program: ProgramStatus,
     /// The daemon that tells it; `None`: a command does, which knows of no turns.
     pub daemon: Option<DaemonStatus>,
     /// The store.
@@ -27,8 +30,24 @@ pub struct Status {
     pub connections: Vec<Arc<ConnectionStatus>>,
     /// Open warnings of all connections, the most urgent first.
     pub warnings: Vec<WarningStatus>,
-    /// The latest changes of all connections, the newest first.
-    pub changes: Vec<ChangeStatus>,
+    /// What passed lately: warnings that were told once and do not last, the newest first.
+    pub passed: Vec<WarningStatus>,
+    /// The latest changes of all connections, the newest first; many alike of one run as one.
+    pub changes: Vec<ChangeGroup>,
+}
+
+/// Which program it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ProgramStatus {
+    /// Its version (`1.2.0`).
+    pub version: &'static str,
+    /// The short hash of the commit it was built from, where that is known.
+    pub commit: Option<&'static str>,
+}
+
+impl ProgramStatus {
+    /// This program.
+    pub const THIS: Self = Self { version: version::NUMBER, commit: version::COMMIT };
 }
 
 /// How the daemon itself stands.
@@ -49,6 +68,8 @@ pub struct StoreStatus {
     pub bytes: u64,
     /// Why it cannot be used now, for people.
     pub unreachable: Option<String>,
+    /// When that was noticed first; all else that is told of the store is from before.
+    pub unreachable_since: Option<DateTime<Utc>>,
 }
 
 /// How one connection stands.
@@ -66,10 +87,13 @@ pub struct ConnectionStatus {
     pub last_success: Option<DateTime<Utc>>,
     /// When the last full run began that stored what it could.
     pub last_full_success: Option<DateTime<Utc>>,
-    /// When the next run is due.
+    /// When the next run is due; `None`: after the run under way.
     pub next_run: Option<DateTime<Utc>>,
     /// When the next full run is due.
     pub next_full_run: Option<DateTime<Utc>>,
+    /// Why the daemon asks for nothing at the times that are planned, for people: it rests for an hour after
+    /// each refusal.
+    pub waits: Option<&'static str>,
     /// As declared.
     pub mapped_user: Option<String>,
     /// Scorecards that the mapped user sees, as accepted.
@@ -93,11 +117,29 @@ impl ConnectionStatus {
             last_full_success: None,
             next_run: None,
             next_full_run: None,
+            waits: None,
             mapped_user: None,
             scorecards_visible: None,
             keys: Vec::new(),
             kinds: Vec::new(),
         }
+    }
+
+    /// Why the daemon asks for nothing with these keys, if it does not: the server refuses each of them.
+    #[must_use]
+    pub fn why_waits(keys: &[KeyStatus]) -> Option<&'static str> {
+        let are_all_refused = keys.iter().all(|key| key.state == "refused");
+        match keys.len() {
+            1 if are_all_refused => Some("the key is refused"),
+            2.. if are_all_refused => Some("both keys are refused"),
+            _ => None,
+        }
+    }
+
+    /// Whether the next run is the next full one: it begins when that is due, or a little later.
+    #[must_use]
+    pub fn is_next_run_full(&self) -> bool {
+        self.next_run.zip(self.next_full_run).is_some_and(|(next, full)| full <= next)
     }
 }
 
@@ -129,6 +171,8 @@ pub struct KeyStatus {
     pub lapses_at: Option<DateTime<Utc>>,
     /// `valid`, `expired`, `refused`, or `unknown` where no date is written down.
     pub state: &'static str,
+    /// When the server was last heard of it, as it is now; `None`: it was never asked with.
+    pub asked_at: Option<DateTime<Utc>>,
     /// When the server first refused it, as it is now.
     pub refused_since: Option<DateTime<Utc>>,
     /// Whether the next run asks with it first.
@@ -245,6 +289,18 @@ impl WarningStatus {
 /// Facts as an object, in the order of the log line.
 fn as_map<S: Serializer>(facts: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(facts.iter().map(|(name, value)| (name, value)))
+}
+
+/// What one run did alike to many elements of a kind, or a single change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ChangeGroup {
+    /// The latest of them.
+    #[serde(flatten)]
+    pub latest: ChangeStatus,
+    /// How many elements it happened to.
+    pub count: u64,
+    /// Whether there are more than were counted.
+    pub has_more: bool,
 }
 
 /// A change, without what stood in the document before and after.

@@ -47,6 +47,7 @@ pub async fn connection(
         last_full_success: last_full_success.map(|run| run.started_at),
         next_run: Some(next_run),
         next_full_run: Some(if is_full { next_run } else { full_at }),
+        waits: ConnectionStatus::why_waits(&keys),
         mapped_user: connection.mapped_user.clone(),
         scorecards_visible: account.map(|account| account.accepted.len()),
         keys,
@@ -98,9 +99,10 @@ pub fn keys(connection: &Connection, states: &[(KeySlot, KeyState)], now: DateTi
 fn key(connection: &Connection, candidate: &Candidate<'_>, leads: KeySlot, now: DateTime<Utc>) -> KeyStatus {
     let key = candidate.key;
     let days_left = key.expires.map(|expires| expiry::days_left(expires, connection.timezone, now));
-    let refused_since = match candidate.standing() {
-        KeyStanding::Refused(refusal) => Some(refusal.since),
-        _ => None,
+    let (asked_at, refused_since) = match candidate.standing() {
+        KeyStanding::Refused(refusal) => (Some(refusal.at), Some(refusal.since)),
+        KeyStanding::Taken(state) => (Some(state.asked_at), None),
+        KeyStanding::New | KeyStanding::Unreadable(_) => (None, None),
     };
     let state = match days_left {
         _ if refused_since.is_some() => "refused",
@@ -117,6 +119,7 @@ fn key(connection: &Connection, candidate: &Candidate<'_>, leads: KeySlot, now: 
         days_left,
         lapses_at: key.expires.map(|expires| expiry::lapses_at(expires, connection.timezone)),
         state,
+        asked_at,
         refused_since,
         leads: key.slot == leads,
         warnings: Vec::new(),

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, watch};
 
+use super::showing::Looked;
 use super::{AppError, place};
 use crate::board::Board;
 use crate::clock::Clock;
@@ -44,7 +45,7 @@ pub struct Engine {
     /// When history was last looked through for what is to be forgotten.
     pub(super) forgot_at: Arc<Mutex<Option<DateTime<Utc>>>>,
     /// Held by whoever looks at the store and shows it, so that what was looked at last is shown last.
-    pub(super) looking: Arc<Mutex<()>>,
+    pub(super) looking: Arc<Mutex<Looked>>,
     /// Where the empty store of a command that only looks stands.
     _scratch: Option<TempDir>,
 }

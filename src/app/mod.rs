@@ -29,6 +29,7 @@ pub use publishing::keep_published;
 pub use replicas::Claim;
 pub use ring::Ring;
 pub use settings::{Settings, daemon_place, refuse_shared_keys};
+pub use showing::keep_shown;
 
 use crate::daemon;
 use crate::systemd::Systemd;

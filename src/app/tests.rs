@@ -1,6 +1,7 @@
 //! Keys as the daemon meets them: real files, a real store, real sockets, and a clock that hurries.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
@@ -8,8 +9,11 @@ use tokio::sync::watch;
 use super::{Asker, Engine, Order};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::kind::KindName;
 use crate::run::{Counts, Mode, Outcome};
 use crate::simulator::{ApiKey, Simulator, Size, Switches, World};
+use crate::status::ConnectionStatus;
+use crate::store::Scope;
 use crate::warning::Event;
 
 const NEXT: &str = "next";
@@ -233,4 +237,45 @@ async fn what_is_old_is_looked_for_once_an_hour() {
     assert_eq!(pass_after_old_run().await, 1);
     bench.wait(TimeDelta::hours(1));
     assert_eq!(pass_after_old_run().await, 0);
+}
+
+/// Another process that shows how things stand in the bench's store.
+async fn watching(bench: &Bench, config: Config) -> Engine {
+    let engine = Engine::open(config, bench.clock.clone()).await.unwrap();
+    engine.make_room();
+    engine.survey().await.unwrap();
+    engine
+}
+
+fn shown(engine: &Engine) -> Vec<Arc<ConnectionStatus>> {
+    engine.board.status(engine.clock.now()).connections
+}
+
+#[tokio::test]
+async fn what_another_process_did_shows_at_the_next_look_and_what_stands_still_is_not_looked_at() {
+    let bench = Bench::new(false).await;
+    let engine = watching(&bench, bench.config.clone()).await;
+    bench.pass(Asker::Command).await;
+    assert!(shown(&engine)[0].last_run.is_none());
+    engine.look_again().await.unwrap();
+    let before = shown(&engine);
+    assert!(before[0].last_run.is_some() && before[0].kinds.len() > 5);
+    engine.look_again().await.unwrap();
+    assert!(Arc::ptr_eq(&before[0], &shown(&engine)[0]), "nothing moved, and it was looked at again");
+    let city = &bench.config.connections[0].name;
+    let risks = Scope::Kind(KindName::new("risks"));
+    bench.engine.store.forget(city, &risks).await.unwrap();
+    engine.look_again().await.unwrap();
+    assert!(shown(&engine)[0].kinds.iter().all(|kind| kind.kind != "risks" || kind.present == 0));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_forgotten_by_hand_is_gone_at_the_next_look() {
+    let bench = Bench::new(false).await;
+    bench.pass(Asker::Command).await;
+    let engine = watching(&bench, Config { connections: Vec::new(), ..bench.config.clone() }).await;
+    assert_eq!(shown(&engine).len(), 1);
+    bench.engine.store.forget(&bench.config.connections[0].name, &Scope::Connection).await.unwrap();
+    engine.look_again().await.unwrap();
+    assert!(shown(&engine).is_empty());
 }

@@ -48,12 +48,12 @@ fn connection_text(status: &ConnectionStatus) -> String {
         None if status.is_configured => text += ": never run\n",
         None => {}
     }
-    match (status.next_run, status.next_full_run) {
-        (Some(next), Some(full)) if next == full => text += &format!("  next run {} (full)\n", instant(next)),
-        (Some(next), Some(full)) => {
-            text += &format!("  next run {}, next full run {}\n", instant(next), instant(full));
-        }
-        _ => {}
+    if let (Some(next), Some(full)) = (status.next_run, status.next_full_run) {
+        text += &match status.waits {
+            Some(why) => format!("  waits: {why}; run asks again at most once an hour\n"),
+            None if next == full => format!("  next run {} (full)\n", instant(next)),
+            None => format!("  next run {}, next full run {}\n", instant(next), instant(full)),
+        };
     }
     if let Some(count) = status.scorecards_visible {
         let user = status.mapped_user.as_deref().unwrap_or("the mapped user");

@@ -43,7 +43,7 @@ where
     let mut show = |reason: Option<String>| {
         say(&mut voice, reason.as_deref(), &clock);
         let wait = if reason.is_some() { ASK_EVERY_WHILE_AWAY } else { ASK_EVERY };
-        board.show_unreachable(reason);
+        board.show_unreachable(reason, clock.now());
         wait
     };
     let mut wait = ASK_EVERY;

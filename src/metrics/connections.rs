@@ -37,8 +37,11 @@ fn freshness(page: &mut Page, all: &[Seen<'_>]) {
     );
     page.gauge(
         "clearpoint_sync_next_run_timestamp_seconds",
-        "When the next run is due, in seconds since 1970.",
-        each(all, |seen| seconds(seen.status.and_then(|status| status.next_run))),
+        "When the next run is due, in seconds since 1970; while one is under way, when that began.",
+        each(all, |seen| {
+            let status = seen.status;
+            seconds(status.and_then(|status| status.next_run.or(Some(status.running?.since))))
+        }),
     );
     page.gauge(
         "clearpoint_sync_scorecards_visible",

@@ -223,7 +223,7 @@ async fn one_address_takes_no_connection_from_another() {
 fn large() -> Board {
     let board = Board::default();
     let unreachable = Some("x".repeat(16 << 20));
-    board.show_unreachable(unreachable);
+    board.show_unreachable(unreachable, chrono::DateTime::UNIX_EPOCH);
     board
 }
 

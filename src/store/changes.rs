@@ -26,15 +26,6 @@ impl Store {
         })
         .await
     }
-
-    /// The last `limit` changes of all connections, the newest first.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn latest_changes(&self, limit: u32) -> Result<Vec<ChangeStatus>, StoreError> {
-        self.read("read the latest changes", |sql| read(sql, "ORDER BY c.sequence DESC LIMIT ?1", [limit]))
-            .await
-    }
 }
 
 /// What [`change`] reads.

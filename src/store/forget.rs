@@ -6,7 +6,7 @@
 use super::prune::BATCH;
 use super::sql::{Fault, Sql};
 use super::views::literal;
-use super::{HELD_VALUES, Store, StoreError, memory};
+use super::{HELD_VALUES, Store, StoreError, marks, memory};
 use crate::element::ElementId;
 use crate::kind::KindName;
 use crate::name::ConnectionName;
@@ -92,7 +92,11 @@ impl Store {
                 self.delete_in_batches(Some(connection), &doing, |sql| sql.execute(&delete, ())).await?,
             ));
         }
-        Ok(Forgotten::of(counts))
+        let forgotten = Forgotten::of(counts);
+        if forgotten.total() > 0 {
+            self.write_of(connection, &doing, marks::count_forget).await?;
+        }
+        Ok(forgotten)
     }
 }
 

@@ -11,7 +11,9 @@ use super::{Store, StoreError, deliveries};
 use crate::name::{ConnectionName, TargetName};
 use crate::warning::{Ending, Notice, OpenWarning, Phase, Warning, WarningId};
 
-const COLUMNS: &str = "connection, event, subject, severity, level, message, action, fields, raised_at,
+/// What [`open_warning`] reads.
+pub(super) const COLUMNS: &str =
+    "connection, event, subject, severity, level, message, action, fields, raised_at,
     said_at, said";
 
 impl Store {
@@ -288,7 +290,7 @@ fn key(id: &WarningId) -> (&str, &str, &str) {
     (id.connection.as_str(), id.event.as_str(), &id.subject)
 }
 
-fn open_warning(row: &Row<'_>) -> Result<OpenWarning, Fault> {
+pub(super) fn open_warning(row: &Row<'_>) -> Result<OpenWarning, Fault> {
     let connection = ConnectionName::parse(row.text(0)?)
         .map_err(|error| unreadable(format!("a warning's connection {error}")))?;
     let fields = serde_json::from_str(row.text(7)?)

@@ -101,6 +101,7 @@ async fn serve(started: Started, stops: watch::Receiver<u32>, requests: watch::R
     beside.spawn(look_first(Arc::clone(&engine.borrow()), first_look));
     beside.spawn(store::look_over(Arc::clone(&engine.borrow())));
     beside.spawn(app::keep_published(current.clone()));
+    beside.spawn(app::keep_shown(current.clone()));
     beside.spawn(daemon::watch_store(store.clone(), clock.clone(), Arc::clone(&board)));
     let (seats, seating) = watch::channel(None);
     let reloads = Reloads { path, engine, seats, deliveries: Arc::clone(&deliveries) };

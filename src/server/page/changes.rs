@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::words::{Moment, plural};
-use crate::status::ChangeStatus;
+use crate::status::{ChangeGroup, ChangeStatus};
 
 /// So many fields are named.
 const FIELDS_MAX: usize = 8;
@@ -23,8 +23,8 @@ pub(super) struct Change<'a> {
 }
 
 impl<'a> Changes<'a> {
-    pub(super) fn new(latest: &'a [ChangeStatus], now: DateTime<Utc>) -> Self {
-        let mut open: Vec<Change<'_>> = latest.iter().map(|status| Change::new(status, now)).collect();
+    pub(super) fn new(latest: &'a [ChangeGroup], now: DateTime<Utc>) -> Self {
+        let mut open: Vec<Change<'_>> = latest.iter().map(|group| Change::new(&group.latest, now)).collect();
         let folded = open.split_off(OPEN_MAX.min(open.len()));
         Self { open, folded }
     }

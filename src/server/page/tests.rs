@@ -166,10 +166,10 @@ fn kinds_tell_their_counts_and_what_keeps_them_from_being_whole() {
 fn changes_tell_what_and_why() {
     let mut status = status(vec![connection("city")]);
     let mut removed = change("Old plan");
-    removed.evidence = Some("a direct read answered 404".into());
+    removed.latest.evidence = Some("a direct read answered 404".into());
     let mut many = change("Busy");
-    many.fields = (0..11).map(|n| format!("field{n}")).collect();
-    many.part = "values".into();
+    many.latest.fields = (0..11).map(|n| format!("field{n}")).collect();
+    many.latest.part = "values".into();
     status.changes = vec![removed, many];
     assert_shows(&status, &["Old plan measures 8070001", "a direct read answered 404", "update of values"]);
     assert_shows(&status, &["field7 and 3 more"]);

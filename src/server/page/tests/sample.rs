@@ -10,7 +10,8 @@ use crate::name::ConnectionName;
 use crate::plan::Operation;
 use crate::run::{Counts, Mode, Outcome, Run, RunId};
 use crate::status::{
-    ChangeStatus, ConnectionStatus, DaemonStatus, KeyStatus, KindStatus, Status, StoreStatus, WarningStatus,
+    ChangeGroup, ChangeStatus, ConnectionStatus, DaemonStatus, KeyStatus, KindStatus, ProgramStatus, Status,
+    StoreStatus, WarningStatus,
 };
 
 pub(super) fn at() -> DateTime<Utc> {
@@ -21,10 +22,12 @@ pub(super) fn status(connections: Vec<ConnectionStatus>) -> Status {
     let started_at = at() - TimeDelta::days(3);
     Status {
         at: at(),
+        program: ProgramStatus::THIS,
         daemon: Some(DaemonStatus { started_at, turned_at: Some(at()), is_stopping: false }),
-        store: StoreStatus { bytes: 4_200_000, unreachable: None },
+        store: StoreStatus { bytes: 4_200_000, ..StoreStatus::default() },
         connections: connections.into_iter().map(Arc::new).collect(),
         warnings: Vec::new(),
+        passed: Vec::new(),
         changes: Vec::new(),
     }
 }
@@ -52,6 +55,7 @@ pub(super) fn connection(name: &str) -> ConnectionStatus {
         last_full_success: Some(at() - TimeDelta::hours(9)),
         next_run: Some(at() + TimeDelta::minutes(5)),
         next_full_run: Some(at() + TimeDelta::hours(14)),
+        waits: None,
         mapped_user: Some(format!("reporting@{name}.example")),
         scorecards_visible: Some(40),
         keys: vec![key(name, Some(200))],
@@ -75,6 +79,7 @@ pub(super) fn key(connection: &str, days_left: Option<i64>) -> KeyStatus {
             Some(days) if days < 0 => "expired",
             Some(_) => "valid",
         },
+        asked_at: Some(at() - TimeDelta::minutes(12)),
         refused_since: None,
         leads: false,
         warnings: Vec::new(),
@@ -118,8 +123,8 @@ pub(super) fn warning(connection: &str, severity: &'static str) -> WarningStatus
     }
 }
 
-pub(super) fn change(name: &str) -> ChangeStatus {
-    ChangeStatus {
+pub(super) fn change(name: &str) -> ChangeGroup {
+    let latest = ChangeStatus {
         sequence: 1,
         at: at() - TimeDelta::minutes(12),
         connection: "city".to_owned(),
@@ -130,5 +135,6 @@ pub(super) fn change(name: &str) -> ChangeStatus {
         operation: Operation::Update,
         fields: vec!["name".to_owned()],
         evidence: None,
-    }
+    };
+    ChangeGroup { latest, count: 1, has_more: false }
 }

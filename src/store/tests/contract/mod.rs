@@ -7,6 +7,7 @@ mod export;
 mod forget;
 mod history;
 mod known;
+mod lately;
 mod odd;
 mod records;
 mod singles;
