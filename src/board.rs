@@ -111,7 +111,8 @@ impl Drop for FirstLook {
 impl Board {
     /// The daemon has started.
     pub fn start(&self, now: DateTime<Utc>) {
-        self.change().daemon = Some(DaemonStatus { started_at: now, turned_at: None, is_stopping: false });
+        self.change().daemon =
+            Some(DaemonStatus { started_at: now, turned_at: None, hang: None, is_stopping: false });
     }
 
     /// Somebody is about to look at all of it for the first time; over when dropped.

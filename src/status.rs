@@ -57,6 +57,8 @@ pub struct DaemonStatus {
     pub started_at: DateTime<Utc>,
     /// When its loop last turned; `None`: not yet.
     pub turned_at: Option<DateTime<Utc>>,
+    /// Why it is of no use, for people, if its loop hangs.
+    pub hang: Option<String>,
     /// Whether it was asked to stop.
     pub is_stopping: bool,
 }

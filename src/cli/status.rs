@@ -49,10 +49,10 @@ fn connection_text(status: &ConnectionStatus) -> String {
         None => {}
     }
     if let (Some(next), Some(full)) = (status.next_run, status.next_full_run) {
-        text += &match status.waits {
-            Some(why) => format!("  waits: {why}; run asks again at most once an hour\n"),
-            None if next == full => format!("  next run {} (full)\n", instant(next)),
-            None => format!("  next run {}, next full run {}\n", instant(next), instant(full)),
+        text += &match (status.waits, status.is_next_run_full()) {
+            (Some(why), _) => format!("  waits: {why}; asked again at most once an hour\n"),
+            (None, true) => format!("  next run {} (full)\n", instant(next)),
+            (None, false) => format!("  next run {}, next full run {}\n", instant(next), instant(full)),
         };
     }
     if let Some(count) = status.scorecards_visible {
@@ -80,4 +80,24 @@ fn connection_text(status: &ConnectionStatus) -> String {
 /// A stored instant as it reads best; as it stands where it is none.
 fn to_the_second(stored: &str) -> String {
     stored.parse().map_or_else(|_| stored.to_owned(), instant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::ConnectionName;
+
+    #[test]
+    fn a_connection_that_waits_says_why_and_a_next_run_that_is_full_is_told_once() {
+        let at = |minute: u32| Some(format!("2027-03-31T12:{minute:02}:00Z").parse().unwrap());
+        let mut city = ConnectionStatus::unknown(&ConnectionName::parse("city").unwrap());
+        city.is_configured = true;
+        (city.next_run, city.next_full_run) = (at(5), at(30));
+        let second = |status: &ConnectionStatus| connection_text(status).lines().nth(1).unwrap().to_owned();
+        assert_eq!(second(&city), "  next run 2027-03-31T12:05:00Z, next full run 2027-03-31T12:30:00Z");
+        city.next_run = at(30);
+        assert_eq!(second(&city), "  next run 2027-03-31T12:30:00Z (full)");
+        city.waits = Some("the key is refused");
+        assert_eq!(second(&city), "  waits: the key is refused; asked again at most once an hour");
+    }
 }

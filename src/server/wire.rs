@@ -106,7 +106,13 @@ async fn answer<B>(request: &Request<B>, site: &Site) -> Answer {
 async fn look(site: &Site, view: View) -> Bytes {
     let Shown { board, metrics, clock } = &site.shown;
     board.has_come().await;
-    let render = || render(view, &board.status(clock.now()), metrics);
+    let render = || {
+        let mut status = board.status(clock.now());
+        if let Some(daemon) = &mut status.daemon {
+            daemon.hang = probes::alive(&board.vitals(clock.uptime())).err();
+        }
+        render(view, &status, metrics)
+    };
     site.shelf.take(view, board.revision(), clock.uptime(), render).await
 }
 

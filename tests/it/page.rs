@@ -136,11 +136,12 @@ async fn a_real_browser_shows_what_is_well_what_lapses_and_what_is_broken() {
     let mut browser = Chromium::start();
     // Nothing on the page may need a script.
     browser.call("Emulation.setScriptExecutionDisabled", json!({"value": true}));
-    daemon.open_until(&mut browser, &["Key refused", "Key expires soon", "esnopser"]);
+    daemon.open_until(&mut browser, &["waits: the key is refused", "expires in 5 days", "esnopser"]);
     tells_what_needs_a_person(&mut browser);
     tells_of_each_connection(&mut browser);
     is_sound(&mut browser);
     fits_and_follows_the_scheme(&mut browser);
+    prints_on_white(&mut browser);
     speaks_to_a_screen_reader(&mut browser);
     reloads_itself_until_held(&mut browser, &daemon.url);
 }
@@ -148,9 +149,17 @@ async fn a_real_browser_shows_what_is_well_what_lapses_and_what_is_broken() {
 fn tells_what_needs_a_person(browser: &mut Chromium) {
     assert_eq!(browser.evaluate("document.title"), "1 error · clearpoint-sync");
     let first = text_of(browser, "article.warning", "");
-    assert_holds(&first, &["Error", "museum", "key_refused", "To do:", "check the key in ClearPoint"]);
+    assert_holds(
+        &first,
+        &["Error museum: key Integration refused: ", "key_refused", "To do: check the key in"],
+    );
+    assert_holds(&first, &["key is refused well before its date (key_expiry_mismatch). To do: compare"]);
     let second = text_of(browser, "article.warning", "hospital");
-    assert_holds(&second, &["Warning", "key_expiring", "days_left"]);
+    assert_holds(
+        &second,
+        &["Warning hospital: key Integration expires in 5 days", "key_expiring", "Days left"],
+    );
+    assert_holds(&second, &["To do: renew the key, or give it a later date, under ClearPoint"]);
 }
 
 fn tells_of_each_connection(browser: &mut Chromium) {
@@ -161,6 +170,10 @@ fn tells_of_each_connection(browser: &mut Chromium) {
     assert_holds(&text_of(browser, "table.keys tr", "museum"), &["Refused", "90 days by its date"]);
     let museum = text_of(browser, "article.connection", "museum");
     assert_holds(&museum, &["waits: the key is refused; asked again at most once an hour"]);
+    // What the first syncs did is a few lines, and each single change stands for itself.
+    assert_holds(&text_of(browser, "table.changes tr", "60 measures"), &["insert of values"]);
+    let order = "[...document.querySelectorAll('article.connection')].map(e => e.id)";
+    assert_eq!(browser.evaluate(order), json!(["c-museum", "c-hospital", "c-city"]));
 }
 
 /// No complaint on the console, the document is well formed, and what came from outside is mere text.
@@ -184,12 +197,14 @@ fn speaks_to_a_screen_reader(browser: &mut Chromium) {
         "main: ",
         "contentinfo: ",
         "heading: 1 error and 2 warnings need a person",
-        "article: Error Key refused: scorecards page 1 answered 401 Unauthorized",
+        "article: Error museum: key Integration refused: scorecards page 1 answered 401 Unauthorized",
         "article: city Well",
         "table: Keys, the most urgent first",
         "rowheader: hospital",
-        "meter: Days left",
-        "DisclosureTriangle: 14 kinds, 297 elements",
+        "StaticText: 5 days left",
+        "DisclosureTriangle: 14 kinds, 297 elements of city",
+        "link: Skip to how things stand",
+        "navigation: Sections",
         "link: /metrics",
     ];
     for node in expected {
@@ -212,11 +227,39 @@ fn fits_and_follows_the_scheme(browser: &mut Chromium) {
         fold(browser, false);
         if device == "phone" {
             stands_on_one_line(browser);
+            outcomes_are_in_sight(browser, width);
         }
+        breaks_no_time(browser);
         let widest = browser.evaluate("document.documentElement.scrollWidth").as_u64().unwrap();
         assert!(widest <= u64::from(width), "the page is {widest} wide on a {device} of {width}");
         fold(browser, true);
     }
+}
+
+/// On paper it is dark on light, whatever the screen prefers.
+fn prints_on_white(browser: &mut Chromium) {
+    let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
+    let ground = |browser: &mut Chromium, media| {
+        browser.call("Emulation.setEmulatedMedia", json!({"media": media, "features": features}));
+        browser.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--ink')")
+    };
+    assert_eq!([ground(browser, "screen"), ground(browser, "print")], [json!("#e7e6e2"), json!("#1c2126")]);
+    browser.call("Emulation.setEmulatedMedia", json!({"media": ""}));
+}
+
+/// A day or an instant is never broken over two lines.
+fn breaks_no_time(browser: &mut Chromium) {
+    let broken = "[...document.querySelectorAll('time:not(:has(.exact)), .words, .exact')] \
+         .filter(time => time.getClientRects().length > 1).map(time => time.innerText)";
+    assert_eq!(browser.evaluate(broken), json!([]), "times that are broken");
+}
+
+/// How the last pull of each kind ended can be seen without a push to the side.
+fn outcomes_are_in_sight(browser: &mut Chromium, width: u32) {
+    let out = format!(
+        "[...document.querySelectorAll('.kinds .outcome')].filter(e => e.getBoundingClientRect().right > {width}).length"
+    );
+    assert_eq!(browser.evaluate(&out), 0, "outcomes out of sight");
 }
 
 /// When, whose and what happened: on one line, unless the words for it are many.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::words::{Moment, plural};
+use super::words::{Moment, grouped, plural, spaced};
 use crate::status::{ChangeGroup, ChangeStatus};
 
 /// So many fields are named.
@@ -19,12 +19,14 @@ pub(super) struct Changes<'a> {
 
 pub(super) struct Change<'a> {
     pub(super) status: &'a ChangeStatus,
+    /// Where one run did this alike to many: `60 measures`.
+    pub(super) many: Option<String>,
     pub(super) at: Moment,
 }
 
 impl<'a> Changes<'a> {
     pub(super) fn new(latest: &'a [ChangeGroup], now: DateTime<Utc>) -> Self {
-        let mut open: Vec<Change<'_>> = latest.iter().map(|group| Change::new(&group.latest, now)).collect();
+        let mut open: Vec<Change<'_>> = latest.iter().map(|group| Change::new(group, now)).collect();
         let folded = open.split_off(OPEN_MAX.min(open.len()));
         Self { open, folded }
     }
@@ -36,8 +38,11 @@ impl<'a> Changes<'a> {
 }
 
 impl<'a> Change<'a> {
-    fn new(status: &'a ChangeStatus, now: DateTime<Utc>) -> Self {
-        Self { status, at: Moment::new(status.at, now) }
+    fn new(group: &'a ChangeGroup, now: DateTime<Utc>) -> Self {
+        let ChangeGroup { latest: status, count, has_more } = group;
+        let least = if *has_more { " or more" } else { "" };
+        let many = format!("{}{least} {}", grouped(*count), spaced(status.kind.as_str()));
+        Self { status, many: (*count > 1).then_some(many), at: Moment::new(status.at, now) }
     }
 
     /// What happened; `update of values` where it is not the list row that changed.
@@ -52,6 +57,9 @@ impl<'a> Change<'a> {
     /// What differs, or what showed a removal.
     pub(super) fn what(&self) -> String {
         let ChangeStatus { fields, evidence, .. } = self.status;
+        if self.many.is_some() {
+            return String::new();
+        }
         match (evidence, fields.len().saturating_sub(FIELDS_MAX)) {
             (Some(evidence), _) => evidence.clone(),
             (None, 0) => fields.join(", "),

@@ -3,15 +3,15 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use super::kinds::Kinds;
+use super::standing::Standing;
 use super::tone::Tone;
 use super::words::{Moment, grouped, lasted, plural};
 use crate::run::{Counts, Outcome, Run};
-use crate::status::{ConnectionStatus, WarningStatus};
+use crate::status::{ConnectionStatus, Status};
 
 /// So many connections stand there whole; of more, only those in trouble do.
 const WHOLE_MAX: usize = 40;
@@ -29,17 +29,29 @@ pub(super) struct Connections<'a> {
 }
 
 pub(super) struct Connection<'a> {
+    pub(super) standing: Standing,
     pub(super) tone: Tone,
     /// How it stands, in a word or two.
     pub(super) word: &'static str,
     pub(super) status: &'a ConnectionStatus,
     pub(super) running: Option<String>,
     pub(super) last_run: Option<LastRun<'a>>,
-    /// Why no run is to be expected at the times that are planned.
-    pub(super) waits: Option<&'static str>,
-    pub(super) next_run: Option<Moment>,
-    pub(super) next_full_run: Option<Moment>,
+    pub(super) next: NextRun,
+    /// Where that is another one than the next run.
+    pub(super) next_full: Option<Moment>,
     pub(super) kinds: Kinds<'a>,
+}
+
+/// When a connection runs next.
+pub(super) enum NextRun {
+    /// Not at the times that are planned; why.
+    Waits(&'static str),
+    /// After the run under way.
+    AfterThis,
+    /// Then; `true`: it is a full one.
+    At(Moment, bool),
+    /// Nobody plans any.
+    None,
 }
 
 pub(super) struct LastRun<'a> {
@@ -53,23 +65,25 @@ pub(super) struct LastRun<'a> {
 }
 
 impl<'a> Connections<'a> {
-    pub(super) fn new(all: &'a [Arc<ConnectionStatus>], open: &[WarningStatus], now: DateTime<Utc>) -> Self {
+    pub(super) fn new(status: &'a Status) -> Self {
         let mut urgency: HashMap<&str, Tone> = HashMap::new();
-        for warning in open {
+        for warning in &status.warnings {
             let tone = urgency.entry(&warning.connection).or_insert(Tone::Well);
             *tone = Tone::of(warning).max(*tone);
         }
-        let shown = all.iter().map(|status| {
-            let said = urgency.get(status.connection.as_str()).copied().unwrap_or(Tone::Well);
-            Connection::new(status, said, now)
+        let is_known = status.store.unreachable.is_none();
+        let shown = status.connections.iter().map(|connection| {
+            let said = urgency.get(connection.connection.as_str()).copied().unwrap_or(Tone::Well);
+            Connection::new(connection, said, is_known, status.at)
         });
         let (mut whole, left_behind): (Vec<_>, Vec<_>) =
             shown.partition(|connection| connection.status.is_configured);
-        whole.sort_by_key(|connection| Reverse(connection.tone));
+        whole.sort_by_key(|connection| Reverse(connection.standing));
         let mut lines = Vec::new();
         if whole.len() > WHOLE_MAX {
-            let in_trouble = whole.partition_point(|connection| connection.tone >= Tone::Warn);
+            let in_trouble = whole.partition_point(|connection| connection.standing >= Standing::Warned);
             lines = whole.split_off(in_trouble.min(WHOLE_MAX));
+            whole.iter_mut().for_each(|connection| connection.kinds.is_brief = true);
         }
         let untold = lines.len().saturating_sub(LINES_MAX);
         lines.truncate(LINES_MAX);
@@ -83,21 +97,39 @@ impl<'a> Connections<'a> {
 }
 
 impl<'a> Connection<'a> {
-    fn new(status: &'a ConnectionStatus, said: Tone, now: DateTime<Utc>) -> Self {
-        let (tone, word) = stands(status, said);
+    fn new(status: &'a ConnectionStatus, said: Tone, is_known: bool, now: DateTime<Utc>) -> Self {
+        let standing = Standing::of(status, said);
+        let (tone, word) = if is_known { (standing.tone(), standing.word()) } else { standing.before() };
         let running = status
             .running
             .map(|running| format!("{} run, for {}", running.mode.as_str(), lasted(now - running.since)));
+        let next = NextRun::of(status, now);
+        let has_two = !matches!(next, NextRun::Waits(_) | NextRun::At(_, true));
         Self {
+            standing,
             tone,
             word,
             status,
             running,
             last_run: status.last_run.as_ref().map(|run| LastRun::new(run, now)),
-            waits: waits(status),
-            next_run: status.next_run.map(|at| Moment::due(at, now)),
-            next_full_run: status.next_full_run.map(|at| Moment::due(at, now)),
+            next,
+            next_full: status.next_full_run.filter(|_| has_two).map(|at| Moment::due(at, now)),
             kinds: Kinds::new(&status.kinds, now),
+        }
+    }
+
+    pub(super) fn name(&self) -> &'a str {
+        &self.status.connection
+    }
+
+    /// Whether its last run failed and no error says why.
+    pub(super) fn is_failing(&self) -> bool {
+        let ended = self.status.last_run.as_ref().and_then(|run| run.outcome);
+        match self.standing {
+            Standing::Failing | Standing::NeverSynced => true,
+            // A refusal is what an error tells of.
+            Standing::Error => ended == Some(Outcome::Failed),
+            _ => false,
         }
     }
 
@@ -106,48 +138,26 @@ impl<'a> Connection<'a> {
         grouped(self.kinds.present())
     }
 
-    /// `reporting@city.example sees 40 scorecards`, as far as it is known.
-    pub(super) fn sees(&self) -> Option<String> {
+    /// `reporting@city.example sees 40 scorecards`, as far as it is known: who, and the rest.
+    pub(super) fn sees(&self) -> Option<(&'a str, String)> {
         let user = self.status.mapped_user.as_deref();
-        match (user, self.status.scorecards_visible) {
+        let count = self.status.scorecards_visible.map(|count| plural(count as u64, "scorecard"));
+        match (user, count) {
             (None, None) => None,
-            (Some(user), None) => Some(user.to_owned()),
-            (user, Some(count)) => {
-                let count = plural(count as u64, "scorecard");
-                Some(format!("{} sees {count}", user.unwrap_or("the mapped user")))
-            }
+            (Some(user), None) => Some((user, String::new())),
+            (user, Some(count)) => Some((user.unwrap_or("the mapped user"), format!(" sees {count}"))),
         }
     }
 }
 
-/// Why a connection asks for nothing although its turn will come: it rests for an hour after each refusal.
-pub(super) fn waits(status: &ConnectionStatus) -> Option<&'static str> {
-    status.next_run?;
-    let are_all_refused = status.keys.iter().all(|key| key.state == "refused");
-    match status.keys.len() {
-        1 if are_all_refused => Some("the key is refused"),
-        2.. if are_all_refused => Some("both keys are refused"),
-        _ => None,
-    }
-}
-
-/// How a connection stands: what is open about it weighs more than how its last run ended.
-fn stands(status: &ConnectionStatus, said: Tone) -> (Tone, &'static str) {
-    if !status.is_configured {
-        return (Tone::Unknown, "Not configured");
-    }
-    match said {
-        Tone::Error => return (said, "Error"),
-        Tone::Warn => return (said, "Warning"),
-        _ => {}
-    }
-    match status.last_run.as_ref().map(|run| run.outcome) {
-        None => (Tone::Unknown, "Never run"),
-        Some(Some(Outcome::Ok)) => (said, "Well"),
-        Some(Some(Outcome::Deferred)) => (said, "Put off"),
-        Some(Some(Outcome::Partial)) => (Tone::Warn, "Partial"),
-        Some(Some(Outcome::Failed | Outcome::Refused)) => (Tone::Warn, "Failed"),
-        Some(None) => (Tone::Unknown, "Unfinished"),
+impl NextRun {
+    fn of(status: &ConnectionStatus, now: DateTime<Utc>) -> Self {
+        match (status.running, status.waits, status.next_run) {
+            (Some(_), _, _) => Self::AfterThis,
+            (None, Some(why), Some(_)) => Self::Waits(why),
+            (None, None, Some(at)) => Self::At(Moment::due(at, now), status.is_next_run_full()),
+            (None, _, None) => Self::None,
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Keys, and how much is left of each.
 
-use std::cmp::Reverse;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -41,15 +40,20 @@ pub(super) enum NextToLapse<'a> {
 }
 
 impl<'a> Keys<'a> {
-    pub(super) fn new(connections: &'a [Arc<ConnectionStatus>], now: DateTime<Utc>) -> Self {
+    /// `is_known`: whether anybody can look now.
+    pub(super) fn new(connections: &'a [Arc<ConnectionStatus>], is_known: bool, now: DateTime<Utc>) -> Self {
         let of = |connection: &'a Arc<ConnectionStatus>| {
-            let is_one_of_two = connection.keys.len() > 1;
-            connection.keys.iter().map(move |status| Key::new(status, is_one_of_two, now))
+            connection.keys.iter().map(move |status| Key::new(status, &connection.keys, is_known, now))
         };
-        let mut open: Vec<Key<'_>> = connections.iter().flat_map(of).collect();
-        open.sort_by_key(|key| (Reverse(key.tone), key.status.days_left.unwrap_or(i64::MAX)));
-        let urgent = open.partition_point(|key| key.tone >= Tone::Warn);
-        let folded = open.split_off(urgent.max(OPEN_MAX).min(open.len()));
+        let mut all: Vec<Key<'_>> = connections.iter().flat_map(of).collect();
+        let place = |state: &str| ["refused", "expired"].iter().position(|first| *first == state);
+        all.sort_by_key(|key| {
+            (place(key.status.state).unwrap_or(usize::MAX), key.status.days_left.unwrap_or(i64::MAX))
+        });
+        let ranked = all.into_iter().enumerate();
+        let (open, folded): (Vec<_>, Vec<_>) =
+            ranked.partition(|(rank, key)| *rank < OPEN_MAX || key.tone >= Tone::Warn);
+        let [open, folded] = [open, folded].map(|keys| keys.into_iter().map(|(_, key)| key).collect());
         Self { open, folded }
     }
 
@@ -79,15 +83,18 @@ impl<'a> Keys<'a> {
 }
 
 impl<'a> Key<'a> {
-    fn new(status: &'a KeyStatus, is_one_of_two: bool, now: DateTime<Utc>) -> Self {
+    fn new(status: &'a KeyStatus, all: &'a [KeyStatus], is_known: bool, now: DateTime<Utc>) -> Self {
         let said = status.warnings.iter().map(Tone::of).max();
+        let has_another = all.iter().any(|key| key.slot != status.slot && key.state != "refused");
         let tone = match status.state {
+            // The other one is asked with: nothing stands still.
+            "refused" if has_another => said.unwrap_or(Tone::Warn),
             "refused" | "expired" => Tone::Error,
-            "valid" => said.unwrap_or(Tone::Well),
+            "valid" if status.asked_at.is_some() && is_known => said.unwrap_or(Tone::Well),
             _ => said.unwrap_or(Tone::Unknown),
         };
         let refused_since = status.refused_since.map(|since| Moment::new(since, now));
-        Self { tone, status, refused_since, is_one_of_two }
+        Self { tone, status, refused_since, is_one_of_two: all.len() > 1 }
     }
 
     /// What it is for beside the other key of its connection; one that is refused can stand by for none.
@@ -101,17 +108,29 @@ impl<'a> Key<'a> {
 
     /// How it stands, in words that say what the colour says.
     pub(super) fn state(&self) -> &'static str {
-        let is_expiring = self.status.warnings.iter().any(|warning| warning.event == "key_expiring");
-        match self.status.state {
-            "valid" if is_expiring => "Valid, lapses soon",
-            "valid" if self.tone >= Tone::Warn => "Valid, with a warning",
-            state => state,
+        let KeyStatus { state, asked_at, warnings, .. } = self.status;
+        let is_expiring = warnings.iter().any(|warning| warning.event == "key_expiring");
+        match (*state, asked_at) {
+            ("valid", None) if is_expiring => "Lapses soon, not tried",
+            ("valid", None) => "In date, not tried",
+            ("valid", Some(_)) if is_expiring => "Valid, lapses soon",
+            ("valid", Some(_)) if self.tone >= Tone::Warn => "Valid, with a warning",
+            ("expired", _) if self.still_works() => "Expired by its date, still works",
+            ("unknown", None) => "Not tried",
+            ("unknown", Some(_)) => "Works, date unknown",
+            (state, _) => state,
         }
     }
 
-    /// How much of the bar is full; `None`: nobody knows.
+    fn still_works(&self) -> bool {
+        let facts = self.status.warnings.iter().flat_map(|warning| &warning.facts);
+        facts.into_iter().any(|(name, value)| name == "still_works" && value == "true")
+    }
+
+    /// How much of the bar is full; `None`: nobody knows, or nothing is left of one that is refused.
     pub(super) fn bar(&self) -> Option<i64> {
-        self.status.days_left.map(|days| days.clamp(0, BAR_DAYS))
+        let days_left = self.status.days_left.filter(|_| self.refused_since.is_none());
+        days_left.map(|days| days.clamp(0, BAR_DAYS))
     }
 
     /// The days, for people.

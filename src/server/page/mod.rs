@@ -4,9 +4,11 @@
 
 mod changes;
 mod connections;
+mod facts;
 mod headline;
 mod keys;
 mod kinds;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod tone;
@@ -17,10 +19,12 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 
 use self::changes::Changes;
-use self::connections::{Connections, waits};
+use self::connections::{Connections, NextRun};
 use self::headline::Headline;
 use self::keys::{BAR_DAYS, Keys, NextToLapse};
-use self::warnings::Card;
+use self::kinds::KindSum;
+use self::tone::Tone;
+use self::warnings::{Card, Warning};
 use self::words::{Moment, grouped, plural};
 use crate::status::Status;
 
@@ -58,7 +62,13 @@ struct Page<'a> {
     warnings: Vec<Card<'a>>,
     keys: Keys<'a>,
     connections: Connections<'a>,
+    sums: Vec<KindSum<'a>>,
     changes: Changes<'a>,
+    passed: Vec<Warning<'a>>,
+    /// Since when nobody can look.
+    unreachable_since: Option<Moment>,
+    /// Why the daemon hangs, if it does.
+    hang: Option<&'a str>,
     started: Option<Moment>,
     turned: Option<Moment>,
 }
@@ -81,8 +91,8 @@ impl Figure {
 impl<'a> Page<'a> {
     fn new(status: &'a Status, pace: Pace) -> Self {
         let now = status.at;
-        let keys = Keys::new(&status.connections, now);
-        let connections = Connections::new(&status.connections, &status.warnings, now);
+        let keys = Keys::new(&status.connections, status.store.unreachable.is_none(), now);
+        let connections = Connections::new(status);
         let moment = |at: DateTime<Utc>| Moment::new(at, now);
         Self {
             status,
@@ -93,7 +103,11 @@ impl<'a> Page<'a> {
             warnings: warnings::cards(&status.warnings, now),
             keys,
             connections,
+            sums: kinds::sums(&status.connections),
             changes: Changes::new(&status.changes, now),
+            passed: warnings::passed(&status.passed, now),
+            unreachable_since: status.store.unreachable_since.map(moment),
+            hang: status.daemon.as_ref().and_then(|daemon| daemon.hang.as_deref()),
             started: status.daemon.as_ref().map(|daemon| moment(daemon.started_at)),
             turned: status.daemon.as_ref().and_then(|daemon| daemon.turned_at).map(moment),
         }
@@ -121,13 +135,17 @@ fn figures(status: &Status, keys: &Keys<'_>) -> Vec<Figure> {
     ]
 }
 
-/// The next run that asks for something.
+/// The next run that asks for something, of those that are not under way.
 fn next_run(status: &Status) -> Figure {
     let configured = || status.connections.iter().filter(|connection| connection.is_configured);
-    let planned = || configured().filter_map(|connection| Some((connection.next_run?, connection)));
-    let next = planned().filter(|(_, connection)| waits(connection).is_none()).min_by_key(|(at, _)| *at);
+    let planned = || configured().filter(|connection| connection.running.is_none());
+    let planned = || planned().filter_map(|connection| Some((connection.next_run?, connection)));
+    let next = planned().filter(|(_, connection)| connection.waits.is_none()).min_by_key(|(at, _)| *at);
     let (value, note) = match next {
         Some((at, connection)) => (Moment::due(at, status.at).words, connection.connection.as_str()),
+        None if configured().any(|connection| connection.running.is_some()) => {
+            ("after this one".to_owned(), "")
+        }
         None if planned().next().is_some() => ("waits".to_owned(), "every key is refused"),
         None => ("none".to_owned(), ""),
     };

@@ -5,6 +5,8 @@ mod contrast;
 mod keys;
 mod many;
 mod sample;
+mod standing;
+mod warnings;
 
 use chrono::TimeDelta;
 
@@ -55,7 +57,10 @@ fn what_needs_a_person_comes_first_with_what_to_do() {
     status.warnings = vec![warning("museum", "error"), warning("city", "warn"), warning("city", "info")];
     let page = page(&status);
     assert_eq!(title(&page), "1 error · clearpoint-sync");
-    assert_shows(&status, &["1 error and 1 warning need a person", "To do: look at the key", "days_left 5"]);
+    assert_shows(
+        &status,
+        &["1 error and 1 warning need a person", "under look at the key ; then write", "Days left 5"],
+    );
     assert_shows(
         &status,
         &["raised 3 hours ago (2027-03-31 09:00:00 UTC)", "Connections museum Error", "city Warning"],
@@ -116,7 +121,7 @@ fn the_gravest_warning_comes_first_then_the_refused_key_then_the_lapsed_then_by_
         raised("e", "key_refused", "error"),
     ];
     let page = page(&status);
-    let cards = page.split("<p class=\"about\"><strong><bdi>").skip(1);
+    let cards = page.split("\"><bdi>").skip(1);
     let names: Vec<&str> = cards.map(|card| card.split('<').next().unwrap()).collect();
     assert_eq!(names, ["e", "d", "b", "c", "west", "a", "north"]);
 }
@@ -127,16 +132,19 @@ fn the_last_day_of_a_key_that_lapses_is_told_once() {
     status.warnings = vec![warning("city", "warn")];
     let day = |name: &str| (name.to_owned(), "2027-04-05".to_owned());
     status.warnings[0].facts = vec![day("expires"), day("usable_through")];
-    assert_shows(&status, &["To do: look at the key expires 2027-04-05 Keys"]);
+    assert_shows(&status, &["in the settings Last day 2027-04-05 Keys"]);
 }
 
 #[test]
 fn a_run_under_way_and_one_that_is_overdue_are_told() {
     let mut city = connection("city");
     city.running = Some(Running { mode: Mode::Full, since: at() - TimeDelta::seconds(40) });
-    city.next_run = Some(at() - TimeDelta::minutes(3));
-    let status = status(vec![city]);
-    assert_shows(&status, &["Running now full run, for 40s", "1 running now", "Next run now"]);
+    city.next_run = None;
+    let mut museum = connection("museum");
+    museum.next_run = Some(at() - TimeDelta::minutes(3));
+    let status = status(vec![city, museum]);
+    assert_shows(&status, &["Running now full run, for 40s", "1 running now", "Next run now museum"]);
+    assert_shows(&status, &["Next run after the run under way", "Next run now 2027-03-31 11:57:00 UTC"]);
 }
 
 #[test]
@@ -158,8 +166,12 @@ fn kinds_tell_their_counts_and_what_keeps_them_from_being_whole() {
     (held.complete_as_of, held.present) = (None, 0);
     city.kinds.push(held);
     let status = status(vec![city]);
-    assert_shows(&status, &["2 kinds, 1,234 elements; 1 kind needs a look", "end unproven"]);
-    assert_shows(&status, &["Complete as of not yet", "risks 0 41 0 12 0 0 never incomplete page 7 was cut"]);
+    assert_shows(&status, &["Needs a look: risks (incomplete, 12 held) 2 kinds, 1,234 elements of city"]);
+    assert_shows(
+        &status,
+        &["Complete as of not yet", "risks incomplete page 7 was cut never 0 41 0 12 0 0 measures"],
+    );
+    assert_shows(&status, &["end unproven"]);
 }
 
 #[test]
@@ -173,6 +185,47 @@ fn changes_tell_what_and_why() {
     status.changes = vec![removed, many];
     assert_shows(&status, &["Old plan measures 8070001", "a direct read answered 404", "update of values"]);
     assert_shows(&status, &["field7 and 3 more"]);
+}
+
+#[test]
+fn the_oldest_reads_of_details_and_values_are_told() {
+    let mut city = connection("city");
+    city.kinds[0].details_as_of = Some("2027-03-30T12:00:00.000Z".to_owned());
+    city.kinds[0].values_as_of = Some("2027-03-31T11:00:00.000Z".to_owned());
+    assert_shows(&status(vec![city]), &["9 hours ago details 24 hours ago values 1 hour ago 1,234"]);
+}
+
+#[test]
+fn the_next_full_run_is_told_apart_where_it_is_another_than_the_next() {
+    let mut city = connection("city");
+    assert_shows(&status(vec![city.clone()]), &["Next full run in 14 hours"]);
+    // Its start is spread a little.
+    city.next_full_run = city.next_run.map(|at| at - TimeDelta::seconds(23));
+    let one = status(vec![city]);
+    assert_shows(&one, &["Next run in 5 minutes 2027-03-31 12:05:00 UTC a full run The last run"]);
+    assert!(!text(&page(&one)).contains("Next full run"));
+}
+
+#[test]
+fn kinds_are_counted_over_all_connections() {
+    let sums = "Need a look measures 2 2,468 82 0 12 0 0 1";
+    let mut museum = connection("museum");
+    museum.kinds[0].held = 12;
+    assert_shows(&status(vec![connection("city"), museum]), &[sums]);
+    assert!(!page(&status(vec![connection("city")])).contains("over all connections"));
+}
+
+#[test]
+fn what_one_run_did_alike_to_many_stands_on_one_line() {
+    let mut status = status(vec![connection("city")]);
+    status.changes = vec![change("Newest"), change("One")];
+    (status.changes[0].count, status.changes[0].latest.part) = (60, "values".to_owned());
+    assert_shows(
+        &status,
+        &["city 60 measures update of values 12 minutes ago", "One measures 8070001 update name"],
+    );
+    status.changes[0].has_more = true;
+    assert_shows(&status, &["60 or more measures", "clearpoint-sync changes has each of them"]);
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::facts::{self, Fact, Title};
 use super::tone::Tone;
-use super::words::{Moment, plural};
+use super::words::{Moment, plural, spaced};
 use crate::status::WarningStatus;
 
 /// So many of the same event and severity have a card each; more share one.
@@ -15,6 +16,9 @@ const SINGLE_MAX: usize = 5;
 const LINES_MAX: usize = 400;
 /// What comes first among equals in severity.
 const FIRST: [&str; 3] = ["key_refused", "key_expired", "key_expiring"];
+/// A refused key, and what that entails well before its date.
+const CAUSE: &str = "key_refused";
+const ENTAILED: &str = "key_expiry_mismatch";
 
 /// A card: one warning, or many with the same trouble.
 pub(super) enum Card<'a> {
@@ -26,6 +30,10 @@ pub(super) struct Warning<'a> {
     pub(super) tone: Tone,
     pub(super) status: &'a WarningStatus,
     pub(super) raised: Moment,
+    pub(super) title: Title<'a>,
+    pub(super) facts: Vec<Fact<'a>>,
+    /// What follows from it, and is told with it.
+    pub(super) also: Vec<&'a WarningStatus>,
 }
 
 /// Many warnings of the same event and severity.
@@ -50,32 +58,71 @@ pub(super) fn cards(open: &[WarningStatus], now: DateTime<Utc>) -> Vec<Card<'_>>
         let place = FIRST.iter().position(|event| *event == status.event).unwrap_or(FIRST.len());
         (Reverse(Tone::of(status)), place, &status.connection)
     });
-    let mut alike: HashMap<_, Vec<&WarningStatus>> = HashMap::new();
-    for status in &all {
-        alike.entry((status.event, status.severity)).or_default().push(status);
-    }
+    let mut alike = count_alike(all.iter().copied());
+    let is_single = |status: &WarningStatus| alike[&trouble(status)].len() <= SINGLE_MAX;
+    // What a refused key entails stands with it, where that has a card of its own.
+    let refused: HashSet<&str> = all
+        .iter()
+        .filter(|status| status.event == CAUSE && is_single(status))
+        .map(|status| status.connection.as_str())
+        .collect();
+    let (entailed, all): (Vec<_>, Vec<_>) = all
+        .into_iter()
+        .partition(|status| status.event == ENTAILED && refused.contains(status.connection.as_str()));
+    alike = count_alike(all.iter().copied());
+    let also = |status: &WarningStatus| {
+        let is_its = |also: &&&WarningStatus| status.event == CAUSE && also.connection == status.connection;
+        entailed.iter().filter(is_its).copied().collect()
+    };
     let mut cards = Vec::new();
     for status in all {
-        let trouble = (status.event, status.severity);
-        match alike.get(&trouble) {
-            Some(few) if few.len() <= SINGLE_MAX => cards.push(Card::One(Warning::new(status, now))),
+        match alike.get(&trouble(status)) {
+            Some(few) if few.len() <= SINGLE_MAX => {
+                cards.push(Card::One(Warning { also: also(status), ..Warning::new(status, now) }));
+            }
             // The first of many stands for them all.
-            Some(_) => cards.extend(alike.remove(&trouble).map(|many| Card::Many(Group::new(&many, now)))),
+            Some(_) => {
+                cards.extend(alike.remove(&trouble(status)).map(|many| Card::Many(Group::new(&many, now))));
+            }
             None => {}
         }
     }
     cards
 }
 
+/// What passed lately.
+pub(super) fn passed(passed: &[WarningStatus], now: DateTime<Utc>) -> Vec<Warning<'_>> {
+    passed.iter().map(|status| Warning::new(status, now)).collect()
+}
+
+type Trouble = (&'static str, &'static str);
+
+/// What makes two warnings the same trouble: event and severity.
+fn trouble(status: &WarningStatus) -> Trouble {
+    (status.event, status.severity)
+}
+
+fn count_alike<'a>(all: impl Iterator<Item = &'a WarningStatus>) -> HashMap<Trouble, Vec<&'a WarningStatus>> {
+    let mut alike: HashMap<_, Vec<_>> = HashMap::new();
+    all.for_each(|status| alike.entry(trouble(status)).or_default().push(status));
+    alike
+}
+
 impl<'a> Warning<'a> {
     fn new(status: &'a WarningStatus, now: DateTime<Utc>) -> Self {
-        Self { tone: Tone::of(status), status, raised: Moment::new(status.raised_at, now) }
+        Self {
+            tone: Tone::of(status),
+            status,
+            raised: Moment::new(status.raised_at, now),
+            title: facts::title(status),
+            facts: facts::facts(status, now),
+            also: Vec::new(),
+        }
     }
 
-    /// The facts, each once: a key lapses after the day that it is usable through.
-    pub(super) fn facts(&self) -> impl Iterator<Item = &'a (String, String)> {
-        let WarningStatus { event, facts, .. } = self.status;
-        facts.iter().filter(move |(name, _)| *event != "key_expiring" || name != "usable_through")
+    /// What to do before and after what the action says.
+    pub(super) fn around_action(&self) -> (&'static str, &'static str) {
+        facts::around_action(self.status)
     }
 }
 
@@ -94,6 +141,11 @@ impl<'a> Group<'a> {
         }
     }
 
+    /// What to do before and after what the action says.
+    pub(super) fn around_action(&self) -> (&'static str, &'static str) {
+        self.lines.first().map_or(("", ""), Warning::around_action)
+    }
+
     /// What there is to do about this one where it is something else than about most.
     pub(super) fn own_action(&self, line: &Warning<'a>) -> Option<&'a str> {
         Some(line.status.action.as_str()).filter(|action| self.action != Some(action))
@@ -102,7 +154,9 @@ impl<'a> Group<'a> {
 
 fn title(many: &[&WarningStatus]) -> String {
     let connections = many.iter().map(|status| &status.connection).collect::<HashSet<_>>().len();
-    let told = many[0].event.replace('_', " ");
+    let spelled = facts::spelled(many[0]);
+    let is_shared = many.iter().all(|status| facts::spelled(status) == spelled);
+    let told = if is_shared { spelled.to_owned() } else { spaced(many[0].event) };
     let whose = plural(connections as u64, "connection");
     if connections == many.len() {
         return format!("{told} · {whose}");

@@ -80,6 +80,17 @@ pub(super) fn grouped(number: impl Into<i128>) -> String {
     text
 }
 
+/// A word of the program as people write it: `action items`.
+pub(super) fn spaced(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+/// With a capital letter in front.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
 /// What a file takes: `812 bytes`, `4.2 MB`.
 pub(super) fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];

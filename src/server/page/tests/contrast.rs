@@ -60,7 +60,7 @@ fn contrast_is_reckoned_as_the_standard_does() {
 
 #[test]
 fn all_text_can_be_read_in_light_and_in_dark() {
-    let (light, rest) = STYLE.split_once("@media (prefers-color-scheme: dark)").unwrap();
+    let (light, rest) = STYLE.split_once("@media screen and (prefers-color-scheme: dark)").unwrap();
     check(light);
     check(rest);
 }

@@ -23,7 +23,7 @@ pub(super) fn status(connections: Vec<ConnectionStatus>) -> Status {
     Status {
         at: at(),
         program: ProgramStatus::THIS,
-        daemon: Some(DaemonStatus { started_at, turned_at: Some(at()), is_stopping: false }),
+        daemon: Some(DaemonStatus { started_at, turned_at: Some(at()), hang: None, is_stopping: false }),
         store: StoreStatus { bytes: 4_200_000, ..StoreStatus::default() },
         connections: connections.into_iter().map(Arc::new).collect(),
         warnings: Vec::new(),
