@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &Output) -> Result<Exit, AppError> {
-    let rows = app::block_on(known_rows(settings, out))?;
+    let rows = app::block_on(known_rows(settings, out))??;
     out.result(&rows, || {
         to_table(&rows) + &rows.iter().flat_map(|row| &row.warnings).map(open_text).collect::<String>()
     })?;
@@ -28,10 +28,15 @@ pub(super) fn run(settings: &Settings, arguments: &Arguments, out: &Output) -> R
 }
 
 /// Every key, with what the store of the settings knows of it, as far as there is one that can be read.
-async fn known_rows(settings: &Settings, out: &Output) -> Vec<KeyStatus> {
+///
+/// # Errors
+/// There is a store, and a person must act before it can be read.
+async fn known_rows(settings: &Settings, out: &Output) -> Result<Vec<KeyStatus>, AppError> {
     if !app::place(&settings.config.store).is_empty() {
         match from_store(settings).await {
-            Ok(rows) => return rows,
+            Ok(rows) => return Ok(rows),
+            // Nobody may take what is not known for good.
+            Err(error) if error.exit() == Exit::MustChange => return Err(error),
             Err(error) => {
                 out.say(&format!("whether a key was refused is not known: {}", error.to_text()));
             }
@@ -39,7 +44,7 @@ async fn known_rows(settings: &Settings, out: &Output) -> Vec<KeyStatus> {
     }
     let now = Clock::System.now();
     let all = settings.config.connections.iter().flat_map(|connection| survey::keys(connection, &[], now));
-    sorted(all.collect())
+    Ok(sorted(all.collect()))
 }
 
 async fn from_store(settings: &Settings) -> Result<Vec<KeyStatus>, AppError> {
