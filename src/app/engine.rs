@@ -1,5 +1,6 @@
 //! What all passes share: the store, the hosts' limits, the memory budget, the clock.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -42,6 +43,8 @@ pub struct Engine {
     /// How people are told now: of runs that began under older settings too, for the targets change at
     /// once.
     warnings: watch::Sender<Arc<Warnings>>,
+    /// The connections of the settings in force: what is still under way of another one has nothing to say.
+    wanted: watch::Sender<BTreeSet<ConnectionName>>,
     /// When history was last looked through for what is to be forgotten.
     pub(super) forgot_at: Arc<Mutex<Option<DateTime<Utc>>>>,
     /// Held by whoever looks at the store and shows it, so that what was looked at last is shown last.
@@ -99,6 +102,7 @@ impl Engine {
         let hosts = Arc::new(Hosts::new(config.host_limits.clone()));
         let budget = Budget::new(config.daemon.memory_max);
         let warnings = watch::Sender::new(Arc::new(config.warnings.clone()));
+        let wanted = watch::Sender::new(names(&config));
         Ok(Self {
             config,
             store,
@@ -109,6 +113,7 @@ impl Engine {
             budget,
             queued: watch::Sender::new(0),
             warnings,
+            wanted,
             forgot_at: Arc::default(),
             looking: Arc::default(),
             _scratch: None,
@@ -130,6 +135,7 @@ impl Engine {
             budget: self.budget.clone(),
             queued: self.queued.clone(),
             warnings: self.warnings.clone(),
+            wanted: self.wanted.clone(),
             forgot_at: Arc::clone(&self.forgot_at),
             looking: Arc::clone(&self.looking),
             _scratch: None,
@@ -140,6 +146,12 @@ impl Engine {
     pub fn put_in_force(&self) {
         self.hosts.set_limits(&self.config.host_limits);
         self.warnings.send_replace(Arc::new(self.config.warnings.clone()));
+        self.wanted.send_replace(names(&self.config));
+    }
+
+    /// Whether the settings in force have this connection.
+    pub(super) fn is_wanted(&self, connection: &ConnectionName) -> bool {
+        self.wanted.borrow().contains(connection)
     }
 
     /// How people are told now.
@@ -253,6 +265,10 @@ impl Engine {
         let is_due = survey::owes_full(connection, last.as_ref(), self.clock.now());
         Ok(if is_due { Mode::Full } else { Mode::Incremental })
     }
+}
+
+fn names(config: &Config) -> BTreeSet<ConnectionName> {
+    config.connections.iter().map(|connection| connection.name.clone()).collect()
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::run::{Counts, Mode, Outcome, Run};
 use crate::store::{ConnectionLock, StoreError};
 use crate::warning::{Event, Severity, Warning, WarningId};
 use crate::watch::stale::{self, Staleness};
-use crate::watch::{self, Found, Standing, discovery, skew};
+use crate::watch::{Standing, discovery, skew};
 
 /// How often is looked for what is old: to look takes longer the more is kept.
 const FORGET_EVERY: TimeDelta = TimeDelta::hours(1);
@@ -265,10 +265,7 @@ impl Engine {
             tracing::info!(event = "mapped_user_unknown", %connection, text, "mapped user cannot be looked for");
         }
         let ahead = self.ahead(connection, report).await?;
-        let found = Found { hold, examined, leads: ring.leads(), still_works: ring.still_works(), ahead };
-        let standing = watch::tell(&self.store, &self.clock, &self.warnings(), connection, found).await?;
-        self.note_queued(&standing);
-        Ok(standing)
+        self.tell_found(ring, hold, examined, ahead).await
     }
 
     /// Days are counted by the server's clock where ours is more than 5 minutes off.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{AppError, Engine};
 use crate::causes;
@@ -14,7 +14,7 @@ use crate::pull::PullError;
 use crate::pull::client::{Contender, Heard, Word};
 use crate::rotation::{self, Candidate, KeyStanding, KeyTurn};
 use crate::secrets::SecretError;
-use crate::warning::{Event, Warning};
+use crate::warning::{Event, Warning, WarningId};
 use crate::watch::{self, Facts, Found, Keys, Standing, skew, stale};
 
 /// A connection's keys as they are now.
@@ -282,11 +282,24 @@ impl Engine {
 
     /// Tells of facts that no run found.
     async fn tell_beside(&self, ring: &Ring<'_>, facts: Facts) -> Result<Standing, AppError> {
-        let connection = ring.connection;
         let Facts { hold, examined } = facts;
-        let ahead = skew::known(&self.store, &connection.name).await?;
+        let ahead = skew::known(&self.store, &ring.connection.name).await?;
+        self.tell_found(ring, &hold, &examined, ahead).await
+    }
+
+    /// Tells people what was found; nothing of a connection that was taken out of the configuration meanwhile, of
+    /// which all is told.
+    pub(super) async fn tell_found(
+        &self,
+        ring: &Ring<'_>,
+        hold: &[Warning],
+        examined: &[WarningId],
+        ahead: TimeDelta,
+    ) -> Result<Standing, AppError> {
+        let connection = ring.connection;
         let (leads, still_works) = (ring.leads(), ring.still_works());
-        let found = Found { hold: &hold, examined: &examined, leads, still_works, ahead };
+        let is_wanted = self.is_wanted(&connection.name);
+        let found = Found { hold, examined, leads, still_works, ahead, is_wanted };
         let standing = watch::tell(&self.store, &self.clock, &self.warnings(), connection, found).await?;
         self.note_queued(&standing);
         Ok(standing)

@@ -41,12 +41,20 @@ pub struct Found<'a> {
     /// How far the server's clock is ahead of ours where ours is wrong: days are counted by it, and nothing
     /// else.
     pub ahead: TimeDelta,
+    /// Whether the connection still is in the configuration: of another one all is told.
+    pub is_wanted: bool,
 }
 
 impl Found<'_> {
     /// Nothing but the keys' dates was looked at.
-    pub const NOTHING: Self =
-        Self { hold: &[], examined: &[], leads: KeySlot::Key, still_works: &[], ahead: TimeDelta::zero() };
+    pub const NOTHING: Self = Self {
+        hold: &[],
+        examined: &[],
+        leads: KeySlot::Key,
+        still_works: &[],
+        ahead: TimeDelta::zero(),
+        is_wanted: true,
+    };
 }
 
 /// What a run's closing line tells of its key and warnings.
@@ -74,6 +82,9 @@ pub async fn tell(
     let now = clock.now();
     let open = store.open_warnings_of(&connection.name).await?;
     let outlooks = outlooks(settings, connection, &found, &open, now + found.ahead);
+    if !found.is_wanted {
+        return Ok(Standing { key: leading(outlooks, found.leads), warnings_open: 0, has_told: false });
+    }
     let dates = outlooks.iter().filter_map(|(_, outlook)| outlook.warning.as_ref());
     let hold: Vec<&Warning> = found.hold.iter().chain(dates).collect();
     let teller = Teller { store, targets: &settings.targets, now };
@@ -100,9 +111,12 @@ pub async fn tell(
         warnings_open += usize::from(is_open);
         has_told |= !is_open;
     }
-    let led = outlooks.into_iter().find(|(slot, _)| *slot == found.leads);
-    let (_, key) = led.expect("the key that leads is configured");
-    Ok(Standing { key, warnings_open, has_told })
+    Ok(Standing { key: leading(outlooks, found.leads), warnings_open, has_told })
+}
+
+fn leading(outlooks: Vec<(KeySlot, KeyOutlook)>, leads: KeySlot) -> KeyOutlook {
+    let led = outlooks.into_iter().find(|(slot, _)| *slot == leads);
+    led.expect("the key that leads is configured").1
 }
 
 /// How each key stands, but the first one's warning while the next key leads: that it fell over says more.

@@ -171,6 +171,26 @@ async fn a_run_under_way_is_not_lost_and_one_of_a_removed_connection_stops() {
     assert_eq!(bench.number(overlaps), 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_removed_in_mid_run_raises_nothing_more() {
+    let bench = bench().await;
+    edit(&bench, |config| config + &port(&bench, "port-access"));
+    bench.run(&["sync"]).await.assert_code(&[0]);
+    let open = "SELECT count(*) FROM warnings WHERE connection = 'port' AND resolved_at IS NULL";
+    assert_eq!(bench.number(open), 1, "no date is written down for its key");
+    let mut daemon = daemon(&bench).await;
+    bench.simulator.hold();
+    bench.simulator.in_flight(2).await;
+    edit(&bench, |config| config.split("\n[connections.port]").next().unwrap().to_owned());
+    reload(&mut daemon, "reloaded", &["\"removed\":1"]).await;
+    bench.simulator.release();
+    daemon.says_more(2, &TURN).await;
+    let ran = daemon.stop().await;
+    assert_eq!(ran.said("key_expiry_unknown"), 0, "{ran}");
+    assert_eq!(bench.number("SELECT count(*) FROM warnings WHERE connection = 'port'"), 1);
+    assert_eq!(bench.number(open), 0);
+}
+
 /// The old targets are given seconds to take what is left; the new connection does not wait for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_new_connection_asks_first_is_counted_although_an_old_target_is_silent() {
