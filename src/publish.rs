@@ -15,6 +15,8 @@ pub async fn if_due(
     settings: &Publish,
     now: DateTime<Utc>,
 ) -> Result<Option<Copy>, StoreError> {
+    // First: of the store itself, taken for its copy, nothing would ever seem to have changed.
+    store.refuse_own(&settings.path)?;
     let copy = Copy::at(&settings.path);
     if !is_due(copy, store.last_change().await?, settings, now) {
         return Ok(None);

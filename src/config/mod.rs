@@ -32,7 +32,7 @@ use crate::schedule::Schedule;
 pub use crate::network::{Network, Proxy};
 pub use postgres::Postgres;
 pub use server::Server;
-pub use store::{DaemonPlace, Publish, Store};
+pub use store::{DaemonPlace, Publish, Store, is_beside};
 pub use targets::{Email, Http, HttpFormat, Login, Target, Tls, Way};
 pub use values::parse_duration;
 

@@ -125,9 +125,12 @@ fn read_sqlite(mut section: Section<'_>, folder: &Path) -> Option<Store> {
     let wants_copy = section.has("publish");
     let publish = section.read("publish", |value| {
         let copy = database_path(folder, value)?;
-        match path.as_ref() == Some(&copy) {
-            true => Err("is the store itself; name another file".to_owned()),
-            false => Ok(copy),
+        match &path {
+            Some(path) if *path == copy => Err("is the store itself; name another file".to_owned()),
+            Some(path) if is_beside(path, &copy) => {
+                Err("is a name that the store gives to its own log and locks; name another file".to_owned())
+            }
+            _ => Ok(copy),
         }
     });
     if !wants_copy && every.is_some() {
@@ -135,6 +138,17 @@ fn read_sqlite(mut section: Section<'_>, folder: &Path) -> Option<Store> {
     }
     let publish = publish.map(|path| Publish { path, every: every.unwrap_or(HOUR) });
     Some(Store::Sqlite { path: path?, publish })
+}
+
+/// Whether a file has a name that the store's own files have: its log and its locks (`clearpoint.db-wal`,
+/// `clearpoint.db.daemon.lock`).
+#[must_use]
+pub fn is_beside(store: &Path, file: &Path) -> bool {
+    let name = |path: &Path| path.file_name().map(|name| name.as_encoded_bytes().to_vec());
+    let rest =
+        name(file).zip(name(store)).and_then(|(file, store)| Some(file.strip_prefix(&*store)?.to_vec()));
+    store.parent() == file.parent()
+        && rest.is_some_and(|rest| rest.starts_with(b"-") || rest.starts_with(b"."))
 }
 
 /// SQLite would take some texts for something else than a file.

@@ -42,6 +42,17 @@ impl Store {
         .await
     }
 
+    /// Refuses a place for the copy that is the store's own, under whatever name.
+    ///
+    /// # Errors
+    /// [`StoreError::Unusable`]: it is.
+    pub fn refuse_own(&self, place: &Path) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(db) => db.refuse_itself(place),
+            Self::Postgres(_) => Ok(()),
+        }
+    }
+
     /// Puts a copy of the store at `to`, without what is of no use to readers: marks of keys, and messages
     /// on their way. `None`: another process is at it, or the store is no file.
     ///

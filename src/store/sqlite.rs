@@ -20,6 +20,7 @@ use super::owner::hand_over_to_read;
 use super::sql::Fault;
 use super::still::Still;
 use super::{StoreError, schema};
+use crate::config::is_beside;
 
 /// How long another process's commit is waited for: a first load takes seconds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -163,12 +164,18 @@ impl Sqlite {
 
     /// Refuses a place for something else that is the store's own, under whatever name.
     pub(super) fn refuse_itself(&self, place: &Path) -> Result<(), StoreError> {
-        if self.file.is_none() || identity(place) != self.file {
+        let whole = |path: &Path| Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?));
+        let is_beside =
+            || whole(&self.path).zip(whole(place)).is_some_and(|(own, file)| is_beside(&own, &file));
+        let is_itself = self.file.is_some() && identity(place) == self.file;
+        if !is_itself && !is_beside() {
             return Ok(());
         }
-        let text =
-            format!("{} is the store itself; name another file in store.sqlite.publish", place.display());
-        Err(StoreError::Unusable(text))
+        let what = if is_itself { "the store itself" } else { "a file of the store's own" };
+        Err(StoreError::Unusable(format!(
+            "{} is {what}; name another file in store.sqlite.publish",
+            place.display()
+        )))
     }
 
     /// Reads in one transaction, so that several statements see one state.

@@ -99,6 +99,11 @@ async fn the_store_is_not_replaced_by_its_copy_whatever_it_is_called() {
         let error = bench.store.publish(&to, noon()).await.unwrap_err();
         assert!(error.to_string().contains("is the store itself"), "{error}");
     }
+    // Its log, which is not there while it is empty, and its locks.
+    for to in [folder.join("../store.db-wal"), other.join("store.db.publish.lock")] {
+        let error = bench.store.publish(&to, noon()).await.unwrap_err();
+        assert!(error.to_string().contains("is a file of the store's own"), "{error}");
+    }
     bench.store.answers().await.unwrap();
 }
 
