@@ -196,10 +196,14 @@ impl Board {
         }
     }
 
-    /// The latest changes, and the warnings that passed lately, the newest first.
-    pub fn show_lately(&self, changes: Vec<ChangeGroup>, passed: Vec<WarningStatus>) {
-        let mut shown = self.change();
-        (shown.changes, shown.passed) = (changes, passed);
+    /// The latest changes, the newest first.
+    pub fn show_changes(&self, changes: Vec<ChangeGroup>) {
+        self.change().changes = changes;
+    }
+
+    /// The warnings that passed lately, the newest first.
+    pub fn show_passed(&self, passed: Vec<WarningStatus>) {
+        self.change().passed = passed;
     }
 
     /// Those that are no longer configured, which the store still knows.

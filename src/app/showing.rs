@@ -30,6 +30,8 @@ pub(super) struct Looked {
     /// Of each connection that is shown; `None`: the store did not know it.
     of: HashMap<ConnectionName, Option<Mark>>,
     left_behind: BTreeMap<ConnectionName, Mark>,
+    /// The last change that is shown; `None`: none is yet.
+    last_change: Option<i64>,
 }
 
 impl Engine {
@@ -46,6 +48,8 @@ impl Engine {
     /// The store cannot be read; of connections, all that can be looked at are shown even so.
     pub async fn survey(&self) -> Result<(), AppError> {
         let marks = self.store.marks().await?;
+        // What is forgotten takes changes away, too.
+        self.looking.lock().await.last_change = None;
         let mut shown = Ok(());
         for connection in &self.config.connections {
             shown = shown.and(self.show_connection(connection).await);
@@ -122,11 +126,16 @@ impl Engine {
     }
 
     async fn show_store(&self) -> Result<(), AppError> {
-        let _alone = self.looking.lock().await;
+        let mut looked = self.looking.lock().await;
         let now = self.clock.now();
         let passed = self.store.passed_warnings(now - PASSED_SHOWN, PASSED_MAX).await?;
         let passed = passed.into_iter().map(|passed| WarningStatus::of(passed, now)).collect();
-        self.board.show_lately(self.store.latest_changes(CHANGES_SHOWN).await?, passed);
+        self.board.show_passed(passed);
+        let last_change = Some(self.store.last_change().await?);
+        if looked.last_change != last_change {
+            self.board.show_changes(self.store.latest_changes(CHANGES_SHOWN).await?);
+            looked.last_change = last_change;
+        }
         self.board.show_bytes(self.store.bytes());
         Ok(())
     }
