@@ -76,9 +76,11 @@ async fn accept(listener: &TcpListener, limits: Limits, site: &Arc<Site>, stop: 
     loop {
         match listener.accept().await {
             Ok((socket, address)) => {
-                let mut seat = crowd.enter(address.ip()).await;
-                let answering = answer(socket, seat.usage(), limits, Arc::clone(site), stop.clone());
+                let (crowd, site, stop) = (Arc::clone(&crowd), Arc::clone(site), stop.clone());
+                // Not here: who waits for a place would keep all others waiting.
                 tokio::spawn(async move {
+                    let mut seat = crowd.enter(address.ip()).await;
+                    let answering = answer(socket, seat.usage(), limits, site, stop);
                     tokio::select! {
                         () = answering => {}
                         () = seat.gives_way() => {}
