@@ -6,6 +6,7 @@ use super::warnings::open_text;
 use super::{Exit, Output};
 use crate::app::{self, AppError, Engine, Settings};
 use crate::clock::Clock;
+use crate::run::Outcome;
 use crate::status::{ConnectionStatus, Status};
 
 pub(super) fn run(settings: &Settings, out: &Output) -> Result<Exit, AppError> {
@@ -33,6 +34,14 @@ fn to_text(status: &Status) -> String {
     text
 }
 
+/// Whether the last run failed or was cut short: such a run is made again before it is due.
+fn is_tried_again(status: &ConnectionStatus) -> bool {
+    let last = status.last_run.as_ref();
+    last.is_some_and(|run| {
+        run.was_stopped() || matches!(run.outcome, Some(Outcome::Failed | Outcome::Deferred))
+    })
+}
+
 fn connection_text(status: &ConnectionStatus) -> String {
     let mut text = status.connection.clone();
     if !status.is_configured {
@@ -49,10 +58,14 @@ fn connection_text(status: &ConnectionStatus) -> String {
         None => {}
     }
     if let (Some(next), Some(full)) = (status.next_run, status.next_full_run) {
+        // How soon is known to the daemon alone, whose page tells.
+        let sooner = if is_tried_again(status) { "; the daemon tries again sooner" } else { "" };
         text += &match (status.waits, status.is_next_run_full()) {
             (Some(why), _) => format!("  waits: {why}; asked again at most once an hour\n"),
-            (None, true) => format!("  next run {} (full)\n", instant(next)),
-            (None, false) => format!("  next run {}, next full run {}\n", instant(next), instant(full)),
+            (None, true) => format!("  next run {} (full){sooner}\n", instant(next)),
+            (None, false) => {
+                format!("  next run {}, next full run {}{sooner}\n", instant(next), instant(full))
+            }
         };
     }
     if let Some(count) = status.scorecards_visible {

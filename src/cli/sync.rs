@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::Connection;
 use crate::cycle::Progress;
 use crate::run::{Mode, Run};
+use crate::task::Task;
 
 /// How long the targets of warnings may take together; what is left waits for the next process.
 const DELIVER_MAX: Duration = Duration::from_secs(15);
@@ -60,10 +61,22 @@ pub(super) fn run(settings: Settings, arguments: &Arguments, out: &Output) -> Re
 }
 
 async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Synced>, Exit), AppError> {
-    let engine = Engine::open(settings.config, Clock::System).await?;
+    let mut cancel = app::cancel_on_signal()?;
+    let connections = settings.config.connections.clone();
+    // On a thread of its own: whoever keeps the store to himself holds it up, and a stop is heard meanwhile.
+    let opening = Task::begin(Engine::open(settings.config, Clock::System));
+    let engine = tokio::select! {
+        engine = opening.end() => engine?,
+        Ok(_) = cancel.wait_for(|stop| *stop) => {
+            let wanted = |connection: &&Connection| {
+                arguments.connection.as_ref().is_none_or(|name| *name == connection.name.as_str())
+            };
+            let reached_none = connections.iter().filter(wanted).map(not_reached);
+            return Ok((reached_none.map(|(one, _)| one).collect(), Exit::Partial));
+        }
+    };
     app::refuse_shared_keys(&engine.config)?;
     engine.look_at_secrets();
-    let cancel = app::cancel_on_signal()?;
     let couriers = engine.couriers().await?;
     let mut synced = Vec::new();
     let mut exits = Vec::new();

@@ -69,7 +69,7 @@ impl Store {
             taken => taken?,
         };
         // A link stays a link: what it leads to is replaced.
-        let to = &fs::canonicalize(to).unwrap_or_else(|_| to.to_owned());
+        let to = &fs::canonicalize(to).unwrap_or_else(|_| led_to(to));
         let draft = draft_beside(to);
         let made = blocking(|| make(db.path(), &draft, to, now));
         if made.is_err() {
@@ -210,6 +210,11 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Where a link leads, though nothing is there yet; what is no link stays.
+fn led_to(path: &Path) -> PathBuf {
+    fs::read_link(path).map_or_else(|_| path.to_owned(), |link| folder_of(path).join(link))
 }
 
 /// `/srv/clearpoint.db` → `/srv/.clearpoint.db.draft`: beside it, so that putting it in place is one step.

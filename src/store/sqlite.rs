@@ -18,7 +18,7 @@ use super::lanes::{Lanes, blocking};
 use super::network::refuse_network;
 use super::owner::hand_over_to_read;
 use super::sql::Fault;
-use super::still::Still;
+use super::still::{Still, may_write_beside};
 use super::{StoreError, schema};
 use crate::config::is_beside;
 
@@ -36,6 +36,8 @@ const WRITER_CACHE_KIB: i64 = -1056;
 const READER_CACHE_KIB: i64 = -544;
 /// How a connection that never writes is opened.
 const TO_READ: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+/// The same where the last to close may take back the log and its index.
+const TO_READ_AND_TIDY: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 /// Prepared statements kept per connection.
 const STATEMENTS_MAX: usize = 96;
 
@@ -111,6 +113,10 @@ impl Sqlite {
         let opened = match &still {
             Some(still) => Connection::open_with_flags(still.uri(), TO_READ | OpenFlags::SQLITE_OPEN_URI)
                 .and_then(set_up_reader),
+            // Whoever may write beside it takes away what is only there while somebody reads.
+            None if may_write_beside(path) => {
+                Connection::open_with_flags(path, TO_READ_AND_TIDY).and_then(set_up_reader)
+            }
             None => reader(path),
         };
         let opened = opened.and_then(|sql| Ok((version(&sql)?, sql)));
@@ -283,6 +289,18 @@ mod tests {
 
     fn noon() -> DateTime<Utc> {
         "2026-03-01T12:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn whoever_only_looks_leaves_nothing_beside_the_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.db");
+        drop(Sqlite::open(&path, noon()).unwrap());
+        let db = Sqlite::open_read_only(&path).unwrap();
+        db.read("count the runs", |sql| Ok(sql.execute_batch("SELECT count(*) FROM runs")?)).unwrap();
+        db.read("write", |sql| Ok(sql.execute_batch("CREATE TABLE x (x)")?)).unwrap_err();
+        drop(db);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     /// Who may read the store, but not write beside it, has no other way to read one that nobody has open.

@@ -20,8 +20,7 @@ pub(super) struct Still {
 impl Still {
     /// The file at `path`, if it is to be read like that; `None`: SQLite's own way is open to this user.
     pub(super) fn of(path: &Path) -> Option<Self> {
-        let may_write = rustix::fs::access(folder_of(path), Access::WRITE_OK | Access::EXEC_OK).is_ok();
-        if may_write { None } else { Self::look(path) }
+        if may_write_beside(path) { None } else { Self::look(path) }
     }
 
     /// `None`: somebody has it open, or had when their process died.
@@ -51,6 +50,12 @@ impl Still {
         }
         uri + "?immutable=1"
     }
+}
+
+/// Whether this user may write the file, and others beside it.
+pub(super) fn may_write_beside(path: &Path) -> bool {
+    let may = |path, what| rustix::fs::access(path, what).is_ok();
+    may(folder_of(path), Access::WRITE_OK | Access::EXEC_OK) && may(path, Access::WRITE_OK)
 }
 
 fn state(path: &Path) -> Option<(SystemTime, u64)> {

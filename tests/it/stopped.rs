@@ -1,6 +1,9 @@
 //! What is stopped in its middle, by its store or by whoever asks: the record says so.
 
+use std::fs::DirEntry;
+
 use clearpoint_sync::simulator::{ApiKey, Size, World};
+use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::harness::Setup;
@@ -47,4 +50,17 @@ async fn a_sync_that_is_asked_to_stop_begins_with_no_other_connection_and_fails_
     assert_eq!((&told[1]["connection"], &told[1]["run"]), (&"town".into(), &Value::Null), "{ran}");
     assert_eq!(ran.stderr.matches("ERROR").count(), 0, "{ran}");
     assert_eq!(bench.sql("SELECT connection FROM runs"), ["city"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_hears_a_stop_while_it_waits_for_its_store() {
+    let bench = Setup::of(World::generate(314, &Size::small())).start().await;
+    bench.sync_full().await;
+    let other = Connection::open(bench.file("clearpoint.db")).unwrap();
+    other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+    let sync = bench.start(&["sync"]);
+    let files = format!("/proc/{}/fd", sync.pid);
+    let is_store = |file: DirEntry| file.path().read_link().is_ok_and(|to| to.ends_with("clearpoint.db"));
+    while !std::fs::read_dir(&files).unwrap().flatten().any(is_store) {}
+    sync.stop().await.assert_code(&[4]);
 }

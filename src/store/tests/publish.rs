@@ -90,6 +90,18 @@ async fn a_copy_that_cannot_be_made_leaves_the_old_one() {
 }
 
 #[tokio::test]
+async fn a_link_stays_a_link_also_before_the_first_copy() {
+    let bench = bench_with("Old").await;
+    let (folder, link) = (bench.dir.path().join("folder"), bench.dir.path().join("copy.db"));
+    symlink("folder/copy.db", &link).unwrap();
+    bench.store.publish(&link, noon()).await.expect_err("the folder it leads to is not there");
+    fs::create_dir(&folder).unwrap();
+    bench.store.publish(&link, noon()).await.unwrap();
+    assert!(link.is_symlink());
+    assert_eq!(names(&folder.join("copy.db")), ["Old"]);
+}
+
+#[tokio::test]
 async fn the_store_is_not_replaced_by_its_copy_whatever_it_is_called() {
     let bench = bench_with("Old").await;
     let (folder, other) = (bench.dir.path().join("folder"), bench.dir.path().join("other"));
