@@ -96,7 +96,7 @@ mod tests {
         let log = Arc::clone(&lines);
         let write = move |line: &str| log.lock().unwrap().push(line.trim_end().to_owned());
         let heard = telemetry::subscriber(Look::Journal, "info", clock.clone(), write).unwrap();
-        let _logging = tracing::subscriber::set_default(heard);
+        let _logging = telemetry::listen(heard);
         let dir = tempfile::tempdir().unwrap();
         let wanted = config(dir.path(), "publish = \"gone/copy.db\"\n");
         let engine = Engine::open(wanted, clock).await.unwrap();

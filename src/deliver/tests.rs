@@ -63,7 +63,7 @@ impl Post {
         let (log, still) = (Arc::clone(&lines), Clock::stepped(hour(0)).0);
         let write = move |line: &str| log.lock().unwrap().push(line.trim_end().to_owned());
         let subscriber = telemetry::subscriber(Look::Journal, "info", still, write).unwrap();
-        let logging = tracing::subscriber::set_default(subscriber);
+        let logging = telemetry::listen(subscriber);
         Self { store, clock, hand, config, lines, _folder: folder, _logging: logging }
     }
 

@@ -78,6 +78,16 @@ pub fn subscriber(
     heard(filter, Lines { look, journal: None, clock, write: Box::new(write) })
 }
 
+/// What a test hears on its own thread until the guard is dropped. With one listener alone in the process, `tracing`
+/// takes a line that is first met on another thread for one that nobody hears, for ever: so there are two.
+#[cfg(test)]
+pub(crate) fn listen(heard: impl Subscriber + Send + Sync + 'static) -> tracing::subscriber::DefaultGuard {
+    static SECOND: std::sync::LazyLock<tracing::Dispatch> =
+        std::sync::LazyLock::new(|| tracing::Dispatch::new(tracing::subscriber::NoSubscriber::new()));
+    std::sync::LazyLock::force(&SECOND);
+    tracing::subscriber::set_default(heard)
+}
+
 /// Tells the journal why a command could not do its work, at the priority of an error, so that
 /// `journalctl -p err` shows it although logging may not have begun. `false`: stderr is not the journal,
 /// and the caller tells whoever reads it.

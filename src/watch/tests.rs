@@ -63,7 +63,7 @@ impl Post {
         let write = move |line: &str| log.lock().unwrap().push(line.trim_end().to_owned());
         let look = Look::Journal;
         let subscriber = telemetry::subscriber(look, "info", still, write).unwrap();
-        let logging = tracing::subscriber::set_default(subscriber);
+        let logging = telemetry::listen(subscriber);
         Self { store, clock, hand, config: config(expires), lines, _folder: folder, _logging: logging }
     }
 

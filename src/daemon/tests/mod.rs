@@ -255,8 +255,7 @@ async fn failures_and_skips_are_said_once_and_so_is_recovery() {
     let lines: Arc<Mutex<Vec<String>>> = Arc::default();
     let (log, still) = (Arc::clone(&lines), Clock::stepped(at(START)).0);
     let write = move |line: &str| log.lock().unwrap().push(line.trim_end().to_owned());
-    let _logging =
-        tracing::subscriber::set_default(telemetry::subscriber(Look::Journal, "info", still, write).unwrap());
+    let _logging = telemetry::listen(telemetry::subscriber(Look::Journal, "info", still, write).unwrap());
     let lasts = |turn: &Turn| seconds(if turn.due_at < at("2026-03-01T01:00:00Z") { 1000 } else { 5 });
     let ends = |turn: &Turn| if turn.due_at < at("2026-03-01T01:00:00Z") { failed(turn) } else { ok(turn) };
     let day = Day::begin(vec![member("city", "*/15 * * * *", "0 12 * * *")], 8, seconds(1), lasts, ends);

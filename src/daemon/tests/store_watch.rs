@@ -1,18 +1,27 @@
 //! A store that goes away and comes back under a daemon that goes on.
 
+use tracing::subscriber::DefaultGuard;
+
 use super::*;
 use crate::board::Board;
 use crate::daemon::watch_store;
 use crate::store::{Place, Store};
 
-#[tokio::test]
-async fn a_store_that_is_gone_is_said_once_and_shown_until_it_is_back() {
-    let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-    let (clock, hand) = Clock::stepped(at(START));
+type Lines = Arc<Mutex<Vec<String>>>;
+
+/// What is logged until the guard is dropped.
+fn log(clock: &Clock) -> (Lines, DefaultGuard) {
+    let lines = Lines::default();
     let log = Arc::clone(&lines);
     let write = move |line: &str| log.lock().unwrap().push(line.trim_end().to_owned());
     let heard = telemetry::subscriber(Look::Journal, "info", clock.clone(), write).unwrap();
-    let _logging = tracing::subscriber::set_default(heard);
+    (lines, telemetry::listen(heard))
+}
+
+#[tokio::test]
+async fn a_store_that_is_gone_is_said_once_and_shown_until_it_is_back() {
+    let (clock, hand) = Clock::stepped(at(START));
+    let (lines, _logging) = log(&clock);
     let dir = tempfile::tempdir().unwrap();
     let (path, aside) = (dir.path().join("store.db"), dir.path().join("aside.db"));
     let store = Store::open(&Place::file(&path), clock.now()).await.unwrap();
@@ -63,6 +72,7 @@ async fn waits(hand: &Simulated, seconds: i64) {
         tokio::task::yield_now().await;
     }
 }
+
 /// The answer that came late is the newest that there is.
 #[tokio::test]
 async fn an_answer_that_comes_late_counts_at_once() {
