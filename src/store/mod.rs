@@ -225,6 +225,7 @@ impl Store {
     /// the log in.
     pub async fn close(self, clock: &Clock, patience: Duration) -> bool {
         let Self::Sqlite(mut db) = self else { return true };
+        db.break_off();
         let until = clock.now() + patience;
         loop {
             db = match Arc::try_unwrap(db) {
@@ -322,15 +323,15 @@ impl Store {
         }
     }
 
-    /// What is wrong with the file, one line a fault; empty when it is sound. A server looks after its
-    /// files itself.
+    /// What is wrong with the file, one line a fault; empty when it is sound; `None`: the store is being closed. A
+    /// server looks after its files itself.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
+    pub async fn quick_check(&self) -> Result<Option<Vec<String>>, StoreError> {
         match self {
             Self::Sqlite(db) => db.quick_check(),
-            Self::Postgres(_) => Ok(Vec::new()),
+            Self::Postgres(_) => Ok(Some(Vec::new())),
         }
     }
 }

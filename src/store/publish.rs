@@ -13,7 +13,7 @@ use super::lanes::blocking;
 use super::owner::hand_over;
 use super::schema::APPLICATION_ID;
 use super::sql::Fault;
-use super::sqlite::{folder_of, reader};
+use super::sqlite::{Sqlite, folder_of, reader};
 use super::{Store, StoreError, lock};
 
 /// What a copy takes besides the pages of the store: its journal while it is made fit for readers.
@@ -54,7 +54,7 @@ impl Store {
     }
 
     /// Puts a copy of the store at `to`, without what is of no use to readers: marks of keys, and messages
-    /// on their way. `None`: another process is at it, or the store is no file.
+    /// on their way. `None`: another process is at it, the store is no file, or it is being closed.
     ///
     /// # Errors
     /// There is no room, the folder cannot be written, or what lies at `to` is the store itself or no copy: it
@@ -71,10 +71,13 @@ impl Store {
         // A link stays a link: what it leads to is replaced.
         let to = &fs::canonicalize(to).unwrap_or_else(|_| led_to(to));
         let draft = draft_beside(to);
-        let made = blocking(|| make(db.path(), &draft, to, now));
+        let made = blocking(|| make(db, &draft, to, now));
         if made.is_err() {
             // What is left of it would only take room; the next try begins anew either way.
             let _ = fs::remove_file(&draft);
+            if db.is_broken_off() {
+                return Ok(None);
+            }
         }
         let stays = if to.exists() { "; the old one stays" } else { "" };
         let context = || format!("cannot publish a copy at {}{stays}", to.display());
@@ -137,14 +140,13 @@ fn is_copy(sql: &Connection) -> rusqlite::Result<bool> {
     sql.query_row("SELECT NOT EXISTS (SELECT 1 FROM mark_key)", [], |row| row.get(0))
 }
 
-fn make(store: &Path, draft: &Path, to: &Path, now: DateTime<Utc>) -> Result<Copy, Fault> {
+fn make(db: &Sqlite, draft: &Path, to: &Path, now: DateTime<Utc>) -> Result<Copy, Fault> {
     if let Some(reason) = keep_reason(to) {
         return Err(reason.into());
     }
-    let sql = Connection::open_with_flags(
-        store,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut sql = Connection::open_with_flags(db.path(), flags)?;
+    db.may_break_off(&mut sql)?;
     refuse_without_room(&sql, folder_of(draft), 1, "a copy")?;
     remove_if_there(draft)?;
     // Made before SQLite fills it, and known by its handle from here on: root, by hand, works in a folder

@@ -6,7 +6,8 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -59,6 +60,8 @@ pub struct Sqlite {
     pub(super) lanes: Lanes,
     /// Nobody had the file open, and nobody may have written to it since.
     still: Option<Still>,
+    /// Work of minutes is broken off.
+    pub(super) is_ending: Arc<AtomicBool>,
 }
 
 impl Sqlite {
@@ -135,7 +138,15 @@ impl Sqlite {
     fn of(path: &Path, writer: Option<Connection>, reader: Connection, still: Option<Still>) -> Self {
         let (writer, reader) = (writer.map(Mutex::new), Mutex::new(reader));
         let file = identity(path);
-        Self { path: path.into(), file, reader, writer, lanes: Lanes::of_two(), still }
+        Self {
+            path: path.into(),
+            file,
+            reader,
+            writer,
+            lanes: Lanes::of_two(),
+            still,
+            is_ending: Arc::default(),
+        }
     }
 
     /// Where the file is.
