@@ -1,7 +1,7 @@
 //! A copy of the store for readers: one file that no program writes to, put in the old one's place whole
 //! or not at all.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -70,6 +70,11 @@ impl Store {
         };
         // A link stays a link: what it leads to is replaced.
         let to = &fs::canonicalize(to).unwrap_or_else(|_| led_to(to));
+        // Other stores may have a copy there, whose drafts must not be mixed with this one.
+        let folder = File::open(folder_of(to));
+        if folder.as_ref().is_ok_and(|folder| matches!(folder.try_lock(), Err(TryLockError::WouldBlock))) {
+            return Ok(None);
+        }
         let draft = draft_beside(to);
         let made = blocking(|| make(db, &draft, to, now));
         if made.is_err() {

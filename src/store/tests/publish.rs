@@ -110,6 +110,18 @@ async fn a_store_that_is_being_closed_breaks_off_its_copy_and_leaves_nothing_of_
 }
 
 #[tokio::test]
+async fn two_stores_with_a_copy_in_one_folder_make_it_one_after_the_other() {
+    let bench = bench_with("Old").await;
+    let folder = bench.dir.path().join("readers");
+    fs::create_dir(&folder).unwrap();
+    let other = fs::File::open(&folder).unwrap();
+    other.lock().unwrap();
+    assert_eq!(bench.store.publish(&folder.join("copy.db"), noon()).await.unwrap(), None);
+    other.unlock().unwrap();
+    assert!(bench.store.publish(&folder.join("copy.db"), noon()).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_link_stays_a_link_also_before_the_first_copy() {
     let bench = bench_with("Old").await;
     let (folder, link) = (bench.dir.path().join("folder"), bench.dir.path().join("copy.db"));
