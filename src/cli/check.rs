@@ -196,7 +196,7 @@ async fn probe(engine: &Engine, deep: bool) -> Result<Vec<String>, AppError> {
     engine.store.write_probe().await?;
     // A write that is taken back does not meet a disk that is full.
     engine.store.answers().await?;
-    let mut faults = if deep { engine.store.quick_check().await?.unwrap_or_default() } else { Vec::new() };
+    let mut faults = if deep { engine.store.quick_check().await? } else { Vec::new() };
     // Root may do all of the above, whatever the service may.
     if rustix::process::geteuid().is_root() {
         faults.extend(engine.config.store.sqlite_path().map(store::unusable_by_owner).unwrap_or_default());

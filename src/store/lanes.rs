@@ -67,8 +67,13 @@ impl Store {
         doing: impl Display,
         work: impl FnMut(&Sql<'_>) -> Result<T, Fault>,
     ) -> Result<T, StoreError> {
-        let _turn = self.lanes().read().await;
-        self.read_at_once(doing, work)
+        let turn = self.lanes().read().await;
+        let read = self.read_at_once(doing, work);
+        drop(turn);
+        match self {
+            Self::Sqlite(db) => db.closing.answer(read).await,
+            Self::Postgres(_) => read,
+        }
     }
 
     /// As [`Store::read`], without waiting for a turn: for who cannot wait but on a thread.

@@ -8,6 +8,7 @@
 mod account;
 mod ages;
 mod changes;
+mod closing;
 mod columns;
 mod commit;
 mod deliveries;
@@ -225,7 +226,7 @@ impl Store {
     /// the log in.
     pub async fn close(self, clock: &Clock, patience: Duration) -> bool {
         let Self::Sqlite(mut db) = self else { return true };
-        db.break_off();
+        db.closing.begin();
         let until = clock.now() + patience;
         loop {
             db = match Arc::try_unwrap(db) {
@@ -310,7 +311,7 @@ impl Store {
     /// It cannot, or there is none.
     pub async fn answers(&self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(db) => db.answers(),
+            Self::Sqlite(db) => db.closing.answer(db.answers()).await,
             Self::Postgres(db) => db.answers(),
         }
     }
@@ -323,15 +324,15 @@ impl Store {
         }
     }
 
-    /// What is wrong with the file, one line a fault; empty when it is sound; `None`: the store is being closed. A
-    /// server looks after its files itself.
+    /// What is wrong with the file, one line a fault; empty when it is sound. A server looks after its
+    /// files itself.
     ///
     /// # Errors
     /// The store cannot be read.
-    pub async fn quick_check(&self) -> Result<Option<Vec<String>>, StoreError> {
+    pub async fn quick_check(&self) -> Result<Vec<String>, StoreError> {
         match self {
-            Self::Sqlite(db) => db.quick_check(),
-            Self::Postgres(_) => Ok(Some(Vec::new())),
+            Self::Sqlite(db) => db.closing.answer(db.quick_check()).await,
+            Self::Postgres(_) => Ok(Vec::new()),
         }
     }
 }

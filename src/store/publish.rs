@@ -54,7 +54,7 @@ impl Store {
     }
 
     /// Puts a copy of the store at `to`, without what is of no use to readers: marks of keys, and messages
-    /// on their way. `None`: another process is at it, the store is no file, or it is being closed.
+    /// on their way. `None`: another process is at it, or the store is no file.
     ///
     /// # Errors
     /// There is no room, the folder cannot be written, or what lies at `to` is the store itself or no copy: it
@@ -80,13 +80,11 @@ impl Store {
         if made.is_err() {
             // What is left of it would only take room; the next try begins anew either way.
             let _ = fs::remove_file(&draft);
-            if db.is_broken_off() {
-                return Ok(None);
-            }
         }
         let stays = if to.exists() { "; the old one stays" } else { "" };
         let context = || format!("cannot publish a copy at {}{stays}", to.display());
-        made.map(Some).map_err(|source| StoreError::Failed { context: context(), source })
+        let made = made.map(Some).map_err(|source| StoreError::Failed { context: context(), source });
+        db.closing.answer(made).await
     }
 }
 
@@ -151,7 +149,7 @@ fn make(db: &Sqlite, draft: &Path, to: &Path, now: DateTime<Utc>) -> Result<Copy
     }
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut sql = Connection::open_with_flags(db.path(), flags)?;
-    db.may_break_off(&mut sql)?;
+    db.closing.breaks_off(&mut sql)?;
     refuse_without_room(&sql, folder_of(draft), 1, "a copy")?;
     remove_if_there(draft)?;
     // Made before SQLite fills it, and known by its handle from here on: root, by hand, works in a folder

@@ -6,14 +6,14 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
+use super::closing::Closing;
 use super::explain::{cure, explain, failed};
 use super::lanes::{Lanes, blocking};
 use super::network::refuse_network;
@@ -60,8 +60,7 @@ pub struct Sqlite {
     pub(super) lanes: Lanes,
     /// Nobody had the file open, and nobody may have written to it since.
     still: Option<Still>,
-    /// Work of minutes is broken off.
-    pub(super) is_ending: Arc<AtomicBool>,
+    pub(super) closing: Closing,
 }
 
 impl Sqlite {
@@ -90,12 +89,14 @@ impl Sqlite {
             // A file for what little a statement needs costs more than that. A step that makes an index sorts the
             // whole store, and has had its files.
             sql.pragma_update(None, "temp_store", "memory")?;
-            Ok(Ok((sql, reader(path)?)))
+            let (mut reader, closing) = (reader(path)?, Closing::default());
+            closing.breaks_off(&mut reader)?;
+            Ok(Ok((sql, reader, closing)))
         })();
-        let (writer, reader) = opened
+        let (writer, reader, closing) = opened
             .map_err(|error: rusqlite::Error| explain(path, "open the store", error.into()))?
             .map_err(|text| StoreError::Unusable(format!("{} {text}", path.display())))?;
-        Ok(Self::of(path, Some(writer), reader, None))
+        Ok(Self { closing, ..Self::of(path, Some(writer), reader, None) })
     }
 
     /// Opens an existing file, and never writes to it.
@@ -137,16 +138,8 @@ impl Sqlite {
 
     fn of(path: &Path, writer: Option<Connection>, reader: Connection, still: Option<Still>) -> Self {
         let (writer, reader) = (writer.map(Mutex::new), Mutex::new(reader));
-        let file = identity(path);
-        Self {
-            path: path.into(),
-            file,
-            reader,
-            writer,
-            lanes: Lanes::of_two(),
-            still,
-            is_ending: Arc::default(),
-        }
+        let (file, lanes, closing) = (identity(path), Lanes::of_two(), Closing::default());
+        Self { path: path.into(), file, reader, writer, lanes, still, closing }
     }
 
     /// Where the file is.

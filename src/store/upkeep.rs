@@ -2,10 +2,9 @@
 //! memory back; closing it.
 
 use std::io::Write as _;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::TransactionBehavior;
 
 use super::StoreError;
 use super::explain::{cure, explain};
@@ -14,8 +13,6 @@ use super::sqlite::{Sqlite, folder_of, reader};
 
 /// Written to see whether there is room.
 const PROBE_BYTES: usize = 64 << 10;
-/// Steps of SQLite's machine between two looks whether work is to be broken off: far less than a second.
-const STEPS: std::ffi::c_int = 1000;
 
 impl Sqlite {
     /// Whether a write can be made: makes one and takes it back.
@@ -57,22 +54,6 @@ impl Sqlite {
         }
     }
 
-    /// Lets what a connection works at for minutes be broken off by [`Sqlite::break_off`].
-    pub(super) fn may_break_off(&self, sql: &mut Connection) -> rusqlite::Result<()> {
-        let is_ending = Arc::clone(&self.is_ending);
-        sql.progress_handler(STEPS, Some(move || is_ending.load(Ordering::Relaxed)))
-    }
-
-    /// Breaks off what is worked at for minutes, and whatever such work begins from here on.
-    pub(super) fn break_off(&self) {
-        self.is_ending.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether work was broken off.
-    pub(super) fn is_broken_off(&self) -> bool {
-        self.is_ending.load(Ordering::Relaxed)
-    }
-
     /// Takes the write-ahead log into the file, also where others look at it meanwhile, and closes it.
     pub(super) fn close(self) {
         blocking(|| {
@@ -85,20 +66,16 @@ impl Sqlite {
         });
     }
 
-    /// What SQLite finds wrong with the file, if anything; `None`: broken off. Looks by itself, for it may take
-    /// minutes.
-    pub(super) fn quick_check(&self) -> Result<Option<Vec<String>>, StoreError> {
+    /// What SQLite finds wrong with the file, if anything. Looks by itself, for it may take minutes.
+    pub(super) fn quick_check(&self) -> Result<Vec<String>, StoreError> {
         let check = || -> rusqlite::Result<Vec<String>> {
             let mut sql = reader(self.path())?;
-            self.may_break_off(&mut sql)?;
+            self.closing.breaks_off(&mut sql)?;
             let mut statement = sql.prepare("PRAGMA quick_check(20)")?;
             let found = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<String>, _>>()?;
             Ok(found.into_iter().filter(|line| line != "ok").collect())
         };
-        match blocking(check) {
-            Err(_) if self.is_broken_off() => Ok(None),
-            found => found.map(Some).map_err(|error| explain(self.path(), "check the store", error.into())),
-        }
+        blocking(check).map_err(|error| explain(self.path(), "check the store", error.into()))
     }
 }
 
@@ -120,10 +97,7 @@ mod tests {
             scope.spawn(move || told.send(db.quick_check()));
             let found = done.recv_timeout(Duration::from_secs(10));
             drop(reading);
-            assert_eq!(
-                found.expect("it waits for the reads of others, and they for it").unwrap(),
-                Some(vec![])
-            );
+            assert_eq!(found.expect("it waits for the reads of others, and they for it").unwrap().len(), 0);
         });
     }
 }

@@ -18,9 +18,8 @@ pub(super) async fn look_over(engine: Arc<Engine>) {
         engine.clock.sleep(wait).await;
         wait = LOOK_EVERY;
         match engine.store.quick_check().await {
-            Ok(None) => {}
-            Ok(Some(faults)) if faults.is_empty() => {}
-            Ok(Some(faults)) => tracing::error!(
+            Ok(faults) if faults.is_empty() => {}
+            Ok(faults) => tracing::error!(
                 event = "store_damaged",
                 store = %engine.config.store,
                 faults = faults.join("; "),

@@ -2,14 +2,12 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::time::Duration;
 
 use chrono::TimeDelta;
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::sqlite::{Bench, city, noon};
-use crate::clock::Clock;
 use crate::key::{KeyMark, KeySlot, KeyState};
 use crate::store::Copy;
 
@@ -89,24 +87,6 @@ async fn a_copy_that_cannot_be_made_leaves_the_old_one() {
     let nowhere = bench.dir.path().join("nowhere/copy.db");
     assert!(bench.store.publish(&nowhere, noon()).await.is_err());
     assert_eq!(Copy::at(&nowhere), None);
-}
-
-/// A copy of gigabytes takes minutes, which nobody who stops the program waits for.
-#[tokio::test]
-async fn a_store_that_is_being_closed_breaks_off_its_copy_and_leaves_nothing_of_it() {
-    let mut bench = bench_with("Old").await;
-    let folder = bench.dir.path().join("readers");
-    fs::create_dir(&folder).unwrap();
-    let to = folder.join("copy.db");
-    bench.store.publish(&to, noon()).await.unwrap().unwrap();
-    bench.sync_rows(&[r#"{"objectId":1,"name":"New"}"#]).await;
-    let (clock, _hand) = Clock::stepped(noon());
-    assert!(!bench.store.clone().close(&clock, Duration::ZERO).await, "somebody has it open still");
-    assert_eq!(bench.store.publish(&to, noon()).await.unwrap(), None);
-    assert_eq!(bench.store.quick_check().await.unwrap(), None);
-    assert_eq!(names(&to), ["Old"]);
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
-    bench.sync_rows(&[r#"{"objectId":1,"name":"Newer"}"#]).await;
 }
 
 #[tokio::test]
