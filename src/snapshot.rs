@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use futures_util::future::BoxFuture;
+
 use crate::element::{ElementId, Fingerprint};
 
 /// Where a document's text stands in the spool of its pull.
@@ -29,7 +31,7 @@ pub struct Known {
 }
 
 /// Reads what was kept of the pages from one on, of some of them, by their numbers.
-type ReadImprints = Box<dyn Fn(u32) -> Vec<(u32, Vec<u8>)> + Send + Sync>;
+type ReadImprints = Box<dyn Fn(u32) -> BoxFuture<'static, Vec<(u32, Vec<u8>)>> + Send + Sync>;
 
 /// What is to be kept of the pages of a list, so that their rows are recognised the next time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,17 +54,19 @@ impl Known {
 
     /// With what was kept of the pages of the list.
     #[must_use]
-    pub fn with_imprints(self, read: impl Fn(u32) -> Vec<(u32, Vec<u8>)> + Send + Sync + 'static) -> Self {
-        Self { imprints: Some(Box::new(read)), ..self }
+    pub fn with_imprints<F>(self, read: impl Fn(u32) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Vec<(u32, Vec<u8>)>> + Send + 'static,
+    {
+        Self { imprints: Some(Box::new(move |page| Box::pin(read(page)))), ..self }
     }
 
     /// What was kept of the pages from one on: of some of them, by their numbers. `None`: nothing is kept of
     /// pages.
-    #[must_use]
-    pub fn imprints(&self, page: u32) -> Option<Vec<(u32, Vec<u8>)>> {
+    pub async fn imprints(&self, page: u32) -> Option<Vec<(u32, Vec<u8>)>> {
         let read = self.imprints.as_ref()?;
         // Where nothing is stored, nothing can be recognised.
-        Some(if self.present.is_empty() { Vec::new() } else { read(page) })
+        Some(if self.present.is_empty() { Vec::new() } else { read(page).await })
     }
 
     /// Whether an element is stored with this fingerprint.

@@ -34,6 +34,12 @@ pub use showing::keep_shown;
 use crate::daemon;
 use crate::systemd::Systemd;
 
+/// Threads beside the two that turn tasks, at most: more than can wait for a store ([`crate::store`] lets no more
+/// work in it than it has connections, 100 at most) and for names of hosts. Each piece of such work hands the turning
+/// over to another thread; where the machine is busy, that one gets there too late and the next piece takes yet
+/// another: without a bound, as many threads as there may be.
+const THREADS_BESIDE_MAX: usize = 128;
+
 /// Runs a command's asynchronous part to its end.
 ///
 /// # Errors
@@ -41,6 +47,7 @@ use crate::systemd::Systemd;
 pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, AppError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .max_blocking_threads(THREADS_BESIDE_MAX)
         .enable_all()
         .build()
         .map_err(|source| AppError::System { context: "cannot start the runtime", source })?;

@@ -128,12 +128,12 @@ impl<'a> Walk<'a> {
                     client.ask(&request(query), tries).await?
                 }
             };
-            if let Step::Odd(_) = self.read(query, &answer)? {
+            if let Step::Odd(_) = self.read(query, &answer).await? {
                 // What is not what a list looks like gets one more chance.
                 drop(answer);
                 window = Window::new();
                 let answer = client.ask(&request(query), tries).await?;
-                if let Step::Odd(odd) = self.read(query, &answer)? {
+                if let Step::Odd(odd) = self.read(query, &answer).await? {
                     return self.give_up(query, odd);
                 }
             }
@@ -141,12 +141,12 @@ impl<'a> Walk<'a> {
         self.finish()
     }
 
-    fn read(&mut self, query: Query, answer: &Answer) -> Result<Step, Stop> {
+    async fn read(&mut self, query: Query, answer: &Answer) -> Result<Step, Stop> {
+        let kept = self.kept(query.page).await;
         let date = answer.date.unwrap_or_else(|| self.client.clock.now());
         self.server_now.get_or_insert(date);
         let cleaned = page::text(answer);
         let is_first = self.fed == 0;
-        let kept = self.kept(query.page);
         let known = self.ask.known.zip(kept.as_deref());
         let mut imprints = known.map_or_else(Imprints::none, |(known, kept)| Imprints::of_page(known, kept));
         let remembered = self.ask.memory.id_field.as_deref();
@@ -187,10 +187,10 @@ impl<'a> Walk<'a> {
     }
 
     /// What was kept of a page, if anything is; that of the next ones comes along.
-    fn kept(&mut self, page: u32) -> Option<Vec<u8>> {
+    async fn kept(&mut self, page: u32) -> Option<Vec<u8>> {
         let known = self.ask.known?;
         if self.kept.as_ref().is_some_and(|kept| !kept.contains_key(&page)) {
-            let kept: BTreeMap<_, _> = known.imprints(page)?.into_iter().collect();
+            let kept: BTreeMap<_, _> = known.imprints(page).await?.into_iter().collect();
             self.kept = Some(kept).filter(|kept| !kept.is_empty());
         }
         let kept = self.kept.as_mut().and_then(|kept| kept.remove(&page));

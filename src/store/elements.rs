@@ -63,8 +63,11 @@ impl Store {
                 Ok(Known::new(present))
             })
             .await?;
-        let (store, connection, kind) = (self.clone(), connection.clone(), kind.clone());
-        Ok(known.with_imprints(move |page| store.imprints(&connection, &kind, page)))
+        let of = (self.clone(), connection.clone(), kind.clone());
+        Ok(known.with_imprints(move |page| {
+            let (store, connection, kind) = of.clone();
+            async move { store.imprints(&connection, &kind, page).await }
+        }))
     }
 
     /// The scorecards that each of `ids` was last placed in; one without any is left out.

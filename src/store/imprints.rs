@@ -15,14 +15,14 @@ const COLUMNS: Columns<'_> =
 impl Store {
     /// What was kept of the pages from one on, of a batch of them. None where it cannot be read: the rows are read
     /// then, and who compares them with the store learns what ails it.
-    pub(super) fn imprints(
+    pub(super) async fn imprints(
         &self,
         connection: &ConnectionName,
         kind: &KindName,
         from: u32,
     ) -> Vec<(u32, Vec<u8>)> {
-        let kept =
-            self.read_at_once(format!("read what pages of {kind} of {connection} looked like"), |sql| {
+        let kept = self
+            .read(format!("read what pages of {kind} of {connection} looked like"), |sql| {
                 let mut statement = sql.prepare_cached(&format!(
                     "SELECT page, bytes FROM imprints WHERE kind = ?1 AND connection = ?2 AND page >= ?3
                  ORDER BY page LIMIT {BATCH_MAX}"
@@ -30,7 +30,8 @@ impl Store {
                 statement.query_map((kind.as_str(), connection.as_str(), i64::from(from)), |row| {
                     Ok((row.get(0)?, row.get(1)?))
                 })
-            });
+            })
+            .await;
         kept.unwrap_or_default()
     }
 }

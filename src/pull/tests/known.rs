@@ -1,5 +1,7 @@
 //! A pull that knows what is stored puts aside only what says something else, and lists the same.
 
+use std::future::ready;
+
 use super::*;
 use crate::simulator::Duplicates;
 use crate::snapshot::{Entry, Known, Span};
@@ -111,7 +113,7 @@ impl Bench {
         let mut pages = before.map(|left| left.pages.clone()).unwrap_or_default();
         let kept = pages.clone();
         let known = known.with_imprints(move |page| {
-            kept.range(page..).take(2).map(|(page, bytes)| (*page, bytes.clone())).collect()
+            ready(kept.range(page..).take(2).map(|(page, bytes)| (*page, bytes.clone())).collect())
         });
         let kind = kind_named("measures");
         let memory = before.map(|left| left.pulled.memory.clone()).unwrap_or_default();

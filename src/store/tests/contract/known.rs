@@ -26,7 +26,7 @@ async fn only_present_elements_are_known_with_what_they_say() {
 async fn kept(bench: &Bench, kind: &Kind, from: u32) -> Vec<(u32, String)> {
     let known = bench.store.known(&city(), &kind.name).await.unwrap();
     let text = |(page, bytes)| (page, String::from_utf8(bytes).unwrap());
-    known.imprints(from).unwrap().into_iter().map(text).collect()
+    known.imprints(from).await.unwrap().into_iter().map(text).collect()
 }
 
 /// Pages with a text each.
