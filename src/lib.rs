@@ -48,6 +48,7 @@ pub mod values;
 
 // Floor 2: settings and scratch.
 pub mod config;
+pub mod file;
 pub mod https;
 pub mod spool;
 pub mod task;

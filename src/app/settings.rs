@@ -7,6 +7,7 @@ use super::AppError;
 use crate::clock::Clock;
 use crate::config::problems::{Problem, Problems};
 use crate::config::{Config, DaemonPlace, Postgres, STATE_DIR, Store};
+use crate::file;
 use crate::key::KeyPair;
 use crate::name::ConnectionName;
 use crate::notify::Notifier;
@@ -143,7 +144,7 @@ fn spool_dir() -> PathBuf {
 fn read_file(path: &Path) -> Result<(PathBuf, String), AppError> {
     let unreadable = |source| AppError::Unreadable { path: path.to_owned(), source };
     let path = std::path::absolute(path).map_err(unreadable)?;
-    let text = std::fs::read_to_string(&path).map_err(unreadable)?;
+    let text = file::read(&path, std::io::read_to_string).map_err(unreadable)?;
     Ok((path, text))
 }
 

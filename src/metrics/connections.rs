@@ -39,8 +39,7 @@ fn freshness(page: &mut Page, all: &[Seen<'_>]) {
         "clearpoint_sync_next_run_timestamp_seconds",
         "When the next run is due, in seconds since 1970; while one is under way, when that began.",
         each(all, |seen| {
-            let status = seen.status;
-            seconds(status.and_then(|status| status.next_run.or(Some(status.running?.since))))
+            seconds(seen.status.and_then(|status| status.running.map(|run| run.since).or(status.next_run)))
         }),
     );
     page.gauge(

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,6 +11,7 @@ use super::*;
 use crate::board::Board;
 use crate::config::Config;
 use crate::run::RunId;
+use crate::status::{ConnectionStatus, Running};
 use crate::traffic::Class;
 
 const CITY: &str = r#"
@@ -96,6 +98,23 @@ fn every_series_of_a_connection_is_there_before_anything_happens() {
             "store_up 1",
         ],
     );
+}
+
+#[test]
+fn when_the_next_run_is_due_shows_and_while_one_is_under_way_when_that_began() {
+    let metrics = metrics(&[CITY]);
+    let shown = |running, next_run| {
+        let mut status = Board::default().status(noon());
+        let known = ConnectionStatus { running, next_run, ..ConnectionStatus::unknown(&city()) };
+        status.connections = vec![Arc::new(known)];
+        let text = metrics.render(&status);
+        let line = "clearpoint_sync_next_run_timestamp_seconds{connection=\"city\"} ";
+        text.lines().find_map(|shown| shown.strip_prefix(line)).unwrap().to_owned()
+    };
+    let (now, soon) = (noon().timestamp(), noon() + TimeDelta::minutes(15));
+    assert_eq!(shown(None, None), "0");
+    assert_eq!(shown(None, Some(soon)), (now + 900).to_string());
+    assert_eq!(shown(Some(Running { mode: Mode::Full, since: noon() }), None), now.to_string());
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod credential;
 mod error;
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::causes;
 use crate::config::postgres::{ClientCertificate, Postgres, Tls, Trust};
 use crate::config::{Connection, Target, Way};
+use crate::file;
 use crate::key::{Key, KeyMark, KeyPair, SecretSource};
 use crate::name::ConnectionName;
 
@@ -166,13 +167,15 @@ fn read(at: &str, source: &SecretSource) -> Result<SecretString, SecretError> {
 }
 
 fn read_file(at: String, path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    // Room for all from the start: a buffer that grows leaves unwiped copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(2 * SECRET_BYTES_MAX));
-    let limit = SECRET_BYTES_MAX as u64 + 1;
-    let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    let read = file::read(path, |file| {
+        // Room for all from the start: a buffer that grows leaves unwiped copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(2 * SECRET_BYTES_MAX));
+        file.take(SECRET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
     match read {
-        Ok(count) if count > SECRET_BYTES_MAX => Err(SecretError::Unusable { at }),
-        Ok(_) => Ok(bytes),
+        Ok(bytes) if bytes.len() > SECRET_BYTES_MAX => Err(SecretError::Unusable { at }),
+        Ok(bytes) => Ok(bytes),
         Err(error) => Err(SecretError::Unreadable { at, error }),
     }
 }

@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use super::sql::{Fault, Sql, ToCell, numbered, unreadable};
 use super::{HELD_VALUES, Store, StoreError, runs};
 use crate::element::ElementId;
+use crate::expiry;
 use crate::gate::Account;
 use crate::key::Key;
 use crate::kind::Kind;
@@ -159,7 +160,7 @@ impl Store {
                  WHERE connections.mapped_user IS DISTINCT FROM ?2 OR connections.timezone IS DISTINCT FROM ?3",
                 (connection.as_str(), mapped_user, timezone.name()),
             )?;
-            record_keys(sql, connection, keys)
+            record_keys(sql, connection, timezone, keys)
         }).await
     }
 
@@ -225,15 +226,16 @@ fn account(sql: &Sql<'_>, connection: &ConnectionName) -> Result<Option<Account>
     })
 }
 
-fn record_keys(sql: &Sql<'_>, connection: &ConnectionName, keys: &[&Key]) -> Result<(), Fault> {
+fn record_keys(sql: &Sql<'_>, connection: &ConnectionName, timezone: Tz, keys: &[&Key]) -> Result<(), Fault> {
     let mut upsert = sql.prepare_cached(
-        "INSERT INTO keys (connection, slot, name, expires) VALUES (?1, ?2, ?3, ?4)
-         ON CONFLICT (connection, slot) DO UPDATE SET name = ?3, expires = ?4
-         WHERE keys.name <> ?3 OR keys.expires IS DISTINCT FROM ?4",
+        "INSERT INTO keys (connection, slot, name, expires, lapses_at) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT (connection, slot) DO UPDATE SET name = ?3, expires = ?4, lapses_at = ?5
+         WHERE keys.name <> ?3 OR keys.expires IS DISTINCT FROM ?4 OR keys.lapses_at IS DISTINCT FROM ?5",
     )?;
     for key in keys {
         let expires = key.expires.map(|date| date.to_string());
-        upsert.execute((connection.as_str(), key.slot.as_str(), &key.name, expires))?;
+        let lapses_at = key.expires.map(|date| expiry::lapses_at(date, timezone));
+        upsert.execute((connection.as_str(), key.slot.as_str(), &key.name, expires, lapses_at))?;
     }
     let mut named = vec![connection.as_str()];
     named.extend(keys.iter().map(|key| key.slot.as_str()));

@@ -12,7 +12,7 @@ use super::sql::ToCell as _;
 pub(super) const APPLICATION_ID: i32 = 0x4350_5379;
 
 /// What leads from each version to the next; the version is `user_version`.
-const STEPS: [&str; 4] = [FIRST, SECOND, THIRD, FOURTH];
+const STEPS: [&str; 5] = [FIRST, SECOND, THIRD, FOURTH, FIFTH];
 
 /// The version this program reads and writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful of steps")]
@@ -35,6 +35,19 @@ pub(super) fn migrate(sql: &mut Connection, from: i32, now: DateTime<Utc>) -> ru
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
+    }
+    make_whole(sql)
+}
+
+/// A copy for readers that was put in the place of its store is one again: it lacks what none can do without.
+fn make_whole(sql: &Connection) -> rusqlite::Result<()> {
+    let lacks_key: bool =
+        sql.query_row("SELECT NOT EXISTS (SELECT 1 FROM mark_key)", [], |row| row.get(0))?;
+    if lacks_key {
+        // Another process may have been faster.
+        let draw =
+            "INSERT INTO mark_key (value) SELECT randomblob(32) WHERE NOT EXISTS (SELECT 1 FROM mark_key)";
+        sql.execute(draw, [])?;
     }
     Ok(())
 }
@@ -374,4 +387,10 @@ CREATE TABLE imprints (
     bytes      BLOB NOT NULL,
     PRIMARY KEY (kind, connection, page)
 );
+";
+
+const FIFTH: &str = "
+-- When the last day of a key is over in the time zone of its connection; until that is written down, in UTC.
+ALTER TABLE keys ADD COLUMN lapses_at TEXT;
+UPDATE keys SET lapses_at = strftime('%Y-%m-%dT%H:%M:%fZ', expires, '+1 day');
 ";

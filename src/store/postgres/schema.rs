@@ -4,7 +4,7 @@
 //! Plain SQL only, so that a database that merely speaks PostgreSQL's protocol can hold the store too.
 
 /// What leads from each version to the next.
-pub(super) const STEPS: [&str; 2] = [FIRST, SECOND];
+pub(super) const STEPS: [&str; 3] = [FIRST, SECOND, THIRD];
 
 /// The version this program reads and writes.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
@@ -348,4 +348,10 @@ WHERE (kind, field) IN (SELECT kind, field FROM fields WHERE part = 'detail');
 
 -- After each run it is asked which fields are yet to be given a column: mostly none.
 CREATE INDEX fields_unnamed ON fields (kind) WHERE column_name IS NULL;
+";
+
+const THIRD: &str = "
+-- When the last day of a key is over in the time zone of its connection; until that is written down, in UTC.
+ALTER TABLE keys ADD COLUMN lapses_at timestamptz;
+UPDATE keys SET lapses_at = CAST(expires + 1 AS timestamp) AT TIME ZONE 'UTC';
 ";

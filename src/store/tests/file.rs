@@ -93,13 +93,16 @@ async fn a_store_of_an_earlier_version_is_brought_to_this_one() {
     let sql = || Connection::open(&path).unwrap();
     let before = "DROP INDEX elements_plan; DROP INDEX fields_unnamed; DROP TABLE imprints;
         ALTER TABLE view_columns DROP COLUMN is_detailed; PRAGMA user_version = 3;
-        DELETE FROM migrations WHERE version = 4;
+        DELETE FROM migrations WHERE version > 3;
+        DROP VIEW key_expiry; ALTER TABLE keys DROP COLUMN lapses_at;
+        INSERT INTO keys (connection, slot, name, expires) VALUES ('city', 'key', 'Integration', '2027-02-28');
         CREATE INDEX elements_plan ON elements (kind, connection, id, state, fingerprint, changed_run);
         CREATE INDEX elements_last_edited ON elements (kind, connection, last_edited)";
     sql().execute_batch(before).unwrap();
     let expected = open(&path).await.unwrap().expected(&city(), &bench.kind.name, "01/02/2026", 9).await;
     assert_eq!(expected.unwrap(), [ElementId(1)]);
     assert_eq!(bench.one("SELECT field FROM view_columns WHERE is_detailed"), "tier");
+    assert_eq!(bench.one("SELECT lapses_at FROM keys"), "2027-03-01T00:00:00.000Z");
     let rows = "SELECT id FROM elements WHERE kind = '' AND connection = '' AND last_edited = ''";
     let plan =
         sql().query_row(&format!("EXPLAIN QUERY PLAN {rows}"), [], |row| row.get::<_, String>(3)).unwrap();
@@ -112,7 +115,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let path = bench.dir.path().join("store.db");
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let text = unusable(open(&path).await);
-    assert!(text.contains("schema version 99, newer than this program's 4"), "{text}");
+    assert!(text.contains("schema version 99, newer than this program's 5"), "{text}");
     assert_eq!(bench.one("PRAGMA user_version"), "99");
 }
 

@@ -9,7 +9,7 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::sqlite::{Bench, city, noon};
 use crate::key::{KeyMark, KeySlot, KeyState};
-use crate::store::Copy;
+use crate::store::{Copy, Place, Store};
 
 /// The names of the objectives in a file.
 fn names(path: &std::path::Path) -> Vec<String> {
@@ -173,4 +173,20 @@ async fn an_empty_file_is_replaced_and_its_mode_kept() {
     fs::set_permissions(&to, Permissions::from_mode(0o604)).unwrap();
     bench.store.publish(&to, noon()).await.unwrap().unwrap();
     assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o604);
+}
+
+#[tokio::test]
+async fn a_copy_that_is_put_in_the_place_of_its_store_is_one_again() {
+    let bench = bench_with("Lead time").await;
+    let (copy, restored) = (bench.dir.path().join("copy.db"), bench.dir.path().join("restored.db"));
+    bench.store.publish(&copy, noon()).await.unwrap();
+    fs::copy(&copy, &restored).unwrap();
+    let store = Store::open(&Place::file(&restored), noon()).await.unwrap();
+    let drawn = store.mark_key().await.unwrap();
+    assert_eq!(drawn.len(), 32);
+    assert_ne!(drawn, bench.store.mark_key().await.unwrap());
+    drop(store);
+    let again = Store::open(&Place::file(&restored), noon()).await.unwrap();
+    assert_eq!(again.mark_key().await.unwrap(), drawn, "drawn once");
+    bench.store.publish(&restored, noon()).await.expect_err("it is no copy any more");
 }

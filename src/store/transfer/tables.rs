@@ -83,7 +83,11 @@ pub(super) const TABLES: [Table; 23] = [
             (Instant, "mapped_user_looked_at"),
         ],
     ),
-    Table::new("keys", "connection slot", &[(Text, "connection slot name"), (Day, "expires")]),
+    Table::new(
+        "keys",
+        "connection slot",
+        &[(Text, "connection slot name"), (Day, "expires"), (Instant, "lapses_at")],
+    ),
     Table::new(
         "key_states",
         "connection slot",

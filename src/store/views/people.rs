@@ -14,10 +14,9 @@ LEFT JOIN elements AS s
 WHERE v.removed_at IS NULL",
     ),
     (
-        // Days are reckoned in UTC here; the program reckons them in the connection's time zone.
         "key_expiry",
         "SELECT k.connection, k.slot, k.name AS \"key\", k.expires,
-  {days_left} AS days_left, c.mapped_user, c.timezone
+  {days_left} AS days_left, c.mapped_user, c.timezone, k.lapses_at
 FROM keys AS k LEFT JOIN connections AS c ON c.name = k.connection",
     ),
     (

@@ -7,8 +7,8 @@ use super::{Column, DIGITS_MAX, literal};
 pub(super) const MADE: &str = "SELECT name, body FROM made_views WHERE name IN
     (SELECT table_name FROM information_schema.views WHERE table_schema = current_schema())";
 
-/// How many days are left of a key's date.
-pub(super) const DAYS_LEFT: &str = "k.expires - CAST(now() AT TIME ZONE 'UTC' AS date)";
+/// How many whole days are left until a key lapses, fewer than none after it did.
+pub(super) const DAYS_LEFT: &str = "CAST(floor(extract(epoch FROM k.lapses_at - now()) / 86400) AS integer)";
 
 /// How long those who read a view are waited for before it is replaced: they keep it as it is until their
 /// transaction ends, and whoever comes after us waits behind us.

@@ -7,8 +7,9 @@ use super::{Column, DIGITS_MAX, literal};
 /// The views there are, with their SQL.
 pub(super) const MADE: &str = "SELECT name, sql FROM sqlite_master WHERE type = 'view'";
 
-/// How many days are left of a key's date.
-pub(super) const DAYS_LEFT: &str = "CAST(julianday(k.expires) - julianday(date('now')) AS INTEGER)";
+/// How many whole days are left until a key lapses, fewer than none after it did. Division cuts towards nought.
+pub(super) const DAYS_LEFT: &str = "(strftime('%s', k.lapses_at) - strftime('%s', 'now')
+    - CASE WHEN k.lapses_at < strftime('%Y-%m-%dT%H:%M:%fZ', 'now') THEN 86399 ELSE 0 END) / 86400";
 
 /// An expression for a field of the JSON in `source`, typed with guarded casts.
 pub(super) fn value(source: &str, column: &Column) -> String {

@@ -2,6 +2,7 @@
 //! warnings, run records.
 
 use super::*;
+use crate::clock::Clock;
 use crate::gate::Account;
 use crate::key::{Key, KeySlot};
 use crate::warning::{Ending, Event, Phase, Severity, Warning, WarningId};
@@ -203,9 +204,26 @@ async fn keys_are_kept_as_declared_and_only_those() {
     bench.store.record_keys(&city(), Some("r@city.example"), zone, &[&both[0], &both[1]]).await.unwrap();
     bench.store.record_keys(&city(), Some("r@city.example"), zone, &[&both[0]]).await.unwrap();
     assert_eq!(
-        bench.one("SELECT connection, slot, key, expires, mapped_user, timezone FROM key_expiry"),
-        "city|key|Integration|2027-03-31|r@city.example|America/New_York"
+        bench.one("SELECT connection, slot, key, expires, mapped_user, timezone, lapses_at FROM key_expiry"),
+        "city|key|Integration|2027-03-31|r@city.example|America/New_York|2027-04-01T04:00:00.000Z"
     );
+}
+
+/// The ends of the world are a day apart; neither changes its clocks.
+#[tokio::test(flavor = "multi_thread")]
+async fn days_left_are_counted_in_the_time_zone_of_the_connection() {
+    let bench = Bench::new().await;
+    for zone in [chrono_tz::Pacific::Kiritimati, chrono_tz::Pacific::Pago_Pago] {
+        for days in [5, 0, -1, -3] {
+            let today = || Clock::System.now().with_timezone(&zone).date_naive();
+            let (before, expires) = (today(), today() + TimeDelta::days(days));
+            let key = Key::sample(KeySlot::Key, Some(expires));
+            bench.store.record_keys(&city(), None, zone, &[&key]).await.unwrap();
+            let shown = bench.one("SELECT days_left FROM key_expiry");
+            let days = |today: chrono::NaiveDate| (expires - today).num_days().to_string();
+            assert!([days(before), days(today())].contains(&shown), "{zone}, {expires}: {shown}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,7 +26,8 @@ const FEW: &str = r#"
 INSERT INTO connections VALUES
   ('city', 'https://a.example/api', '[3, 1,2]', 1, 2, 'ü@city.example', 'Asia/Kolkata', '2026-02-01T00:00:00.001Z', 'why'),
   ('town', NULL, '[]', 0, 0, NULL, NULL, NULL, NULL);
-INSERT INTO keys VALUES ('city', 'key', 'Integration', '2027-03-31'), ('city', 'next_key', 'Next', NULL);
+INSERT INTO keys VALUES
+  ('city', 'key', 'Integration', '2027-03-31', '2027-03-31T18:30:00.000Z'), ('city', 'next_key', 'Next', NULL, NULL);
 INSERT INTO key_states VALUES
   ('city', 'key', '00c0ffee', '2026-03-01T12:00:00.000Z', '2026-02-28T23:59:59.999Z', NULL, 'HTTP 401', NULL);
 INSERT INTO missing VALUES ('city', 'measures', 5, '2026-03-01T12:00:00.000Z', NULL, 3, '500');
