@@ -29,7 +29,7 @@ enum Kept {
     /// Nobody else could come.
     Nothing,
     /// The kernel frees it when this process dies.
-    File { _file: File },
+    File { _file: Locked },
     /// It ends by the server's clock.
     Lease(Lease),
 }
@@ -37,7 +37,7 @@ enum Kept {
 /// Held by the daemon all its life, also while it brings the store up to date.
 #[derive(Debug)]
 pub struct DaemonLock {
-    file: File,
+    file: Locked,
     /// This machine's, by which others here read when the file was touched.
     clock: Clock,
     since: DateTime<Utc>,
@@ -95,7 +95,7 @@ impl DaemonLock {
             clock.sleep(LOOK).await;
         };
         let since = clock.now();
-        let beat_from = sign(&mut file, "run", since, STARTING);
+        let beat_from = sign(&mut file.0, "run", since, STARTING);
         let lock = Self { file, clock: clock.clone(), since, beat_from };
         lock.beat();
         Ok(lock)
@@ -109,7 +109,7 @@ impl DaemonLock {
 
     /// Says that the daemon has started.
     pub fn serving(&mut self) {
-        self.beat_from = sign(&mut self.file, "run", self.since, "");
+        self.beat_from = sign(&mut self.file.0, "run", self.since, "");
         self.beat();
     }
 
@@ -118,8 +118,8 @@ impl DaemonLock {
     pub fn beat(&self) {
         // Always as long, so that it is written over in one go.
         let line = format!("{BEAT}{:020}\n", self.clock.uptime().as_millis());
-        let _ = self.file.write_all_at(line.as_bytes(), self.beat_from);
-        let _ = self.file.set_modified(self.clock.now().into());
+        let _ = self.file.0.write_all_at(line.as_bytes(), self.beat_from);
+        let _ = self.file.0.set_modified(self.clock.now().into());
     }
 
     /// What the lock tells, to whoever may read it, also where nothing can be written.
@@ -127,15 +127,15 @@ impl DaemonLock {
     /// # Errors
     /// There is no lock file, or this user may not read it.
     pub fn look(place: &DaemonPlace) -> io::Result<Pulse> {
-        let mut file = File::open(Self::path(place))?;
-        let is_held = match file.try_lock_shared() {
+        // A daemon that starts now waits for this look to end.
+        let mut file = Locked(File::open(Self::path(place))?);
+        let is_held = match file.0.try_lock_shared() {
             Ok(()) => false,
             Err(TryLockError::WouldBlock) => true,
             Err(TryLockError::Error(error)) => return Err(error),
         };
-        let beat_at = file.metadata()?.modified()?.into();
-        // A daemon that starts now waits for this look to end.
-        let text = text(&mut file);
+        let beat_at = file.0.metadata()?.modified()?.into();
+        let text = text(&mut file.0);
         let written = holder(&text);
         let holder = written.trim_end_matches(STARTING).to_owned();
         let beat = text.lines().nth(1).and_then(|line| line.strip_prefix(BEAT)?.parse().ok());
@@ -166,7 +166,7 @@ impl Store {
         let path = beside(db.path(), &format!("connection-{connection}"));
         let busy = |holder: &str| format!("connection {connection} is in use ({holder})");
         let mut file = lock(&path, busy)?;
-        sign(&mut file, command, now, "");
+        sign(&mut file.0, command, now, "");
         Ok(ConnectionLock(Kept::File { _file: file }))
     }
 }
@@ -233,14 +233,36 @@ pub(super) fn beside(store: &Path, what: &str) -> PathBuf {
     path.into()
 }
 
-/// Takes the lock that this file is, for as long as it is open.
-pub(super) fn lock(path: &Path, busy: impl FnOnce(&str) -> String) -> Result<File, StoreError> {
+/// A file or a folder that is locked until this is dropped. To close it would not do: a child that another
+/// thread starts has whatever is open until its own program runs, and would keep the lock for that long.
+#[derive(Debug)]
+pub(super) struct Locked(File);
+
+impl Locked {
+    /// Locks what is open, unless another one has it.
+    ///
+    /// # Errors
+    /// Another one has it, or it is on a disk where nothing can be locked.
+    pub(super) fn take(file: File) -> Result<Self, TryLockError> {
+        file.try_lock().map(|()| Self(file))
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // What cannot be unlocked was not locked, and is closed now either way.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Takes the lock that this file is, for as long as it is kept.
+pub(super) fn lock(path: &Path, busy: impl FnOnce(&str) -> String) -> Result<Locked, StoreError> {
     let unusable = |error: io::Error| {
         StoreError::Unusable(format!("cannot lock {}: {error}; {}", path.display(), cure(&error)))
     };
     let mut file = open(path).map_err(unusable)?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Locked(file)),
         Err(TryLockError::WouldBlock) => Err(StoreError::Busy(busy(&holder(&text(&mut file))))),
         Err(TryLockError::Error(error)) => Err(unusable(error)),
     }
@@ -290,6 +312,21 @@ fn holder(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Until its own program runs, a child has all that is open here.
+    #[test]
+    fn a_lock_let_go_of_is_free_though_a_child_has_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = DaemonPlace::SpoolDir(dir.path().to_owned());
+        let path = DaemonLock::path(&place);
+        let taken = || lock(&path, str::to_owned);
+        let held = taken().unwrap();
+        let _childs = held.0.try_clone().unwrap();
+        assert!(matches!(taken(), Err(StoreError::Busy(_))));
+        drop(held);
+        assert!(!DaemonLock::look(&place).unwrap().is_held);
+        taken().unwrap();
+    }
 
     #[test]
     fn the_lock_of_an_older_daemon_is_read() {

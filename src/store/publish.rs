@@ -71,10 +71,10 @@ impl Store {
         // A link stays a link: what it leads to is replaced.
         let to = &fs::canonicalize(to).unwrap_or_else(|_| led_to(to));
         // Other stores may have a copy there, whose drafts must not be mixed with this one.
-        let folder = File::open(folder_of(to));
-        if folder.as_ref().is_ok_and(|folder| matches!(folder.try_lock(), Err(TryLockError::WouldBlock))) {
-            return Ok(None);
-        }
+        let _folder = match File::open(folder_of(to)).map(lock::Locked::take) {
+            Ok(Err(TryLockError::WouldBlock)) => return Ok(None),
+            taken => taken,
+        };
         let draft = draft_beside(to);
         let made = blocking(|| make(db, &draft, to, now));
         if made.is_err() {
