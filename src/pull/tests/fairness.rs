@@ -7,9 +7,11 @@ use crate::simulator::ApiKey;
 
 const HOST: HostLimits = HostLimits { requests_per_second: 1000.0, concurrency: 8 };
 
-/// Clients of one host with a key each; the requests of those whose names begin so are never answered.
+/// Clients of one host with a key each; the requests of those whose names begin so are never answered. Time
+/// stands still: no answer is slow, however busy the machine is.
 struct Town {
     simulator: Simulator,
+    clock: Clock,
     hosts: Arc<Hosts>,
     budget: Budget,
     dir: tempfile::TempDir,
@@ -18,8 +20,15 @@ struct Town {
 impl Town {
     async fn new(budget: Budget) -> Self {
         let world = World::generate(7, &Size::small().with("measures", 400));
-        let simulator = Simulator::start(world, Switches::default(), Clock::System).await.unwrap();
-        Self { simulator, hosts: Arc::new(Hosts::new(HOST)), budget, dir: tempfile::tempdir().unwrap() }
+        let clock = Clock::stepped(world.now).0;
+        let simulator = Simulator::start(world, Switches::default(), clock.clone()).await.unwrap();
+        Self {
+            simulator,
+            clock,
+            hosts: Arc::new(Hosts::new(HOST)),
+            budget,
+            dir: tempfile::tempdir().unwrap(),
+        }
     }
 
     fn client(&self, name: &str) -> Client {
@@ -33,7 +42,7 @@ impl Town {
             budget: self.budget.clone(),
             spool_dir: self.dir.path().to_owned(),
             traffic: Arc::default(),
-            clock: Clock::System,
+            clock: self.clock.clone(),
         };
         let mut connection = connection(&self.simulator.base_url());
         connection.name = ConnectionName::parse(name).unwrap();

@@ -153,7 +153,7 @@ fn connection(base_url: &str) -> Connection {
             requests_per_second: 1000.0,
             concurrency: 4,
             page_size: 25,
-            request_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_secs(600),
             removals_max: 10.0,
             removals_min: 10,
         },

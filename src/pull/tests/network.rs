@@ -64,8 +64,7 @@ async fn a_long_retry_after_defers_and_nothing_asks_that_host_before() {
 #[tokio::test]
 async fn a_server_out_of_reach_is_said_so() {
     let bench = Bench::small(Switches::default()).await;
-    let mut connection = connection("http://127.0.0.1:1/api/v1");
-    connection.limits.request_timeout = Duration::from_secs(2);
+    let connection = connection("http://127.0.0.1:1/api/v1");
     let nowhere = client(&connection, &bench.clock, &bench.hosts, bench.dir.path());
     let failed = nowhere.door().await;
     assert!(matches!(failed, Err(PullError::Transient { is_server: true, .. })), "{failed:?}");
@@ -76,11 +75,14 @@ async fn a_server_out_of_reach_is_said_so() {
 #[tokio::test]
 async fn silence_is_a_timeout() {
     let world = World::generate(7, &Size::small());
-    let quick = |connection: &mut Connection| connection.limits.request_timeout = Duration::from_millis(200);
+    let quick = |connection: &mut Connection| connection.limits.request_timeout = Duration::from_secs(2);
     let bench = Bench::on(world, Switches::default(), quick).await;
     bench.simulator.fault(Fault::at("/goals", What::Silence).once());
     let pulled = bench.first("goals").await.unwrap();
-    assert_eq!(pulled.requests, 5);
+    let silent = bench.simulator.log().iter().filter(|request| request.status == 0).count();
+    assert_eq!(silent, 1);
+    // Four, and one again; on a machine that is busy another one may have to wait too long.
+    assert!((5..=6).contains(&pulled.requests), "{}", pulled.requests);
 }
 
 #[tokio::test]
