@@ -10,8 +10,8 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
 use crate::clock::Clock;
-use crate::config::{Target, Way};
-use crate::notify::{self, Notifier, NotifyError};
+use crate::config::Target;
+use crate::notify::{Notifier, NotifyError};
 use crate::quiet::Quiet;
 use crate::retry;
 use crate::secrets::TargetSecrets;
@@ -123,11 +123,7 @@ impl Courier {
 
     /// How long a send may take.
     fn patience(&self) -> TimeDelta {
-        let timeout = match &self.target.way {
-            Way::Http(_) => notify::TIMEOUT,
-            Way::Email(_) => notify::TIMEOUT_MAIL,
-        };
-        TimeDelta::from_std(timeout).expect("a timeout is seconds")
+        TimeDelta::from_std(self.notifier.timeout(&self.target.way)).expect("a timeout is seconds")
     }
 
     /// The secrets are read before every send: they may have been replaced.

@@ -68,7 +68,7 @@ impl Post {
     }
 
     fn couriers(&self) -> Vec<Courier> {
-        let notifier = Notifier::new(&self.config.network).unwrap();
+        let notifier = Notifier::new(&self.config.network).unwrap().patient();
         let targets = self.config.warnings.targets.iter();
         let courier = |target: &Target| {
             Courier::new(self.store.clone(), notifier.clone(), self.clock.clone(), target.clone())

@@ -28,9 +28,9 @@ use told::Told;
 use webhook::Post;
 
 /// Longest wait for the answer of a target that is reached over HTTP.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for a mail server, which may look at a mail, or let a stranger wait, for a while.
-pub const TIMEOUT_MAIL: Duration = Duration::from_secs(30);
+const TIMEOUT_MAIL: Duration = Duration::from_secs(30);
 
 /// Why a target was not told, by what the caller does. No text holds a URL, a secret, or a body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -54,6 +54,8 @@ pub enum NotifyError {
 #[derive(Debug, Clone)]
 pub struct Notifier {
     network: Network,
+    timeout: Duration,
+    timeout_mail: Duration,
 }
 
 impl Notifier {
@@ -63,10 +65,26 @@ impl Notifier {
     /// [`NotifyError::Settings`]: `network.ca_file` or the proxy cannot be used.
     pub fn new(network: &Network) -> Result<Self, NotifyError> {
         https::ca_file(network).map_err(|error| NotifyError::Settings(error.to_string()))?;
-        Ok(Self { network: network.clone() })
+        Ok(Self { network: network.clone(), timeout: TIMEOUT, timeout_mail: TIMEOUT_MAIL })
     }
 
-    /// Sends one notice, waits at most [`TIMEOUT`] ([`TIMEOUT_MAIL`]) for the answer, and gives what the
+    /// How long a target that is reached this way is waited for.
+    #[must_use]
+    pub fn timeout(&self, way: &Way) -> Duration {
+        match way {
+            Way::Http(_) => self.timeout,
+            Way::Email(_) => self.timeout_mail,
+        }
+    }
+
+    /// One that gives no target up while a test lasts.
+    #[cfg(test)]
+    pub(crate) fn patient(self) -> Self {
+        let for_ever = Duration::from_secs(600);
+        Self { timeout: for_ever, timeout_mail: for_ever, ..self }
+    }
+
+    /// Sends one notice, waits at most [`Notifier::timeout`] for the answer, and gives what the
     /// target answered, for people (`200 OK`). `delivery` names the message for the receiver, so that one
     /// that comes twice is known: it is the same on every try.
     ///
@@ -80,7 +98,7 @@ impl Notifier {
         notice: &Notice,
         now: DateTime<Utc>,
     ) -> Result<String, NotifyError> {
-        let told = Told::new(notice, delivery);
+        let (told, timeout) = (Told::new(notice, delivery), self.timeout(&target.way));
         match (&target.way, secrets) {
             (Way::Http(http), TargetSecrets::Http { url, signing_secret }) => {
                 let post = Post {
@@ -89,10 +107,10 @@ impl Notifier {
                     delivery: &told.delivery,
                     signing_secret: signing_secret.as_ref(),
                 };
-                webhook::send(post, &self.network, TIMEOUT, now).await
+                webhook::send(post, &self.network, timeout, now).await
             }
             (Way::Email(email), TargetSecrets::Email { password }) => {
-                mail::send(email, password.as_ref(), &told, &self.network, TIMEOUT_MAIL, now).await
+                mail::send(email, password.as_ref(), &told, &self.network, timeout, now).await
             }
             _ => Err(of_another_type()),
         }

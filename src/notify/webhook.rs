@@ -15,8 +15,6 @@ use crate::config::Http;
 use crate::https::{self, root_cause, tls_fault};
 use crate::network::{Network, is_loopback};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// What is sent, and how it is marked.
 pub(super) struct Post<'a> {
     pub(super) url: Url,
@@ -58,7 +56,7 @@ pub(super) async fn send(
 ) -> Result<String, NotifyError> {
     let setup = |error: https::ClientError| NotifyError::Settings(error.to_string());
     let client = https::client(&post.url, network).map_err(setup)?;
-    let client = client.connect_timeout(CONNECT_TIMEOUT.min(timeout)).timeout(timeout).build();
+    let client = client.connect_timeout(timeout / 2).timeout(timeout).build();
     let client = client.map_err(|error| setup(https::ClientError::setup(&error.without_url())))?;
     let headers = headers(&post, now);
     let sent = client.post(post.url).headers(headers).body(post.body).send().await;

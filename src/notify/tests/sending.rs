@@ -30,14 +30,14 @@ fn secrets(url: &str, signing_secret: Option<&str>) -> TargetSecrets {
 }
 
 async fn send_to(url: &str, network: &Network) -> Result<String, NotifyError> {
-    let notifier = Notifier::new(network).unwrap();
+    let notifier = Notifier::new(network).unwrap().patient();
     notifier.send(&target(HttpFormat::Json), &secrets(url, None), "d-17", &notice(), at(RAISED)).await
 }
 
 #[tokio::test]
 async fn a_message_is_posted_marked_and_signed() {
     let sink = Sink::answering("202 Accepted");
-    let notifier = Notifier::new(&network()).unwrap();
+    let notifier = Notifier::new(&network()).unwrap().patient();
     let secrets = secrets(&sink.url("/hook?t=1"), Some("hunter2"));
     let sent = notifier.send(&target(HttpFormat::Json), &secrets, "d-17", &notice(), at(RAISED)).await;
     assert_eq!(sent.as_deref(), Ok("202 Accepted"));
@@ -70,7 +70,7 @@ async fn each_format_goes_where_it_belongs() {
     ] {
         let sink = Sink::answering("200 OK");
         let secrets = secrets(&sink.url("/hook"), None);
-        let notifier = Notifier::new(&network()).unwrap();
+        let notifier = Notifier::new(&network()).unwrap().patient();
         notifier.send(&target(format), &secrets, "d-17", &notice(), at(RAISED)).await.unwrap();
         let request = sink.requests().remove(0);
         assert!(request.head.starts_with(&format!("POST {path} ")), "{}", request.head);
@@ -177,7 +177,7 @@ fn mail_target(port: u16, tls: Tls) -> Target {
 }
 
 async fn mail_to(port: u16, tls: Tls) -> Result<String, NotifyError> {
-    let notifier = Notifier::new(&network()).unwrap();
+    let notifier = Notifier::new(&network()).unwrap().patient();
     let secrets = TargetSecrets::Email { password: None };
     notifier.send(&mail_target(port, tls), &secrets, "d-17", &notice(), at(RAISED)).await
 }

@@ -118,7 +118,7 @@ async fn live() -> Sixty {
 
 fn couriers(post: &Post, targets: &Config) -> Vec<Courier> {
     let courier = |target: &crate::config::Target| {
-        let notifier = Notifier::new(&targets.network).unwrap();
+        let notifier = Notifier::new(&targets.network).unwrap().patient();
         Courier::new(post.store.clone(), notifier, post.clock.clone(), target.clone())
     };
     targets.warnings.targets.iter().map(courier).collect()
