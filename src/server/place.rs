@@ -76,6 +76,7 @@ pub(super) async fn wait_for(mut error: ListenError, clock: &Clock) -> TcpListen
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::tests::keep_port;
 
     #[tokio::test]
     async fn a_place_where_nobody_can_listen_is_told_with_a_way_out() {
@@ -97,8 +98,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_place_that_is_taken_is_taken_over_once_it_is_free() {
-        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = taken.local_addr().unwrap();
+        let (_kept, address) = keep_port();
+        let taken = TcpListener::bind(address).await.unwrap();
         let error = take(address).await.unwrap_err();
         let (clock, hand) = Clock::stepped(chrono::DateTime::UNIX_EPOCH);
         let waits = tokio::spawn(async move { wait_for(error, &clock).await });
