@@ -154,7 +154,7 @@ mod tests {
         runtime.block_on(async {
             for _ in 0..100 {
                 let other = tokio::spawn(tokio::task::yield_now());
-                tokio::time::timeout(Duration::from_secs(20), other).await.unwrap().unwrap();
+                tokio::time::timeout(Duration::from_secs(50), other).await.unwrap().unwrap();
             }
             other.execute_batch("ROLLBACK").unwrap();
             for write in writes {

@@ -95,7 +95,7 @@ mod tests {
             let (told, done) = std::sync::mpsc::channel();
             let reading = db.reader.lock().unwrap();
             scope.spawn(move || told.send(db.quick_check()));
-            let found = done.recv_timeout(Duration::from_secs(10));
+            let found = done.recv_timeout(Duration::from_secs(120));
             drop(reading);
             assert_eq!(found.expect("it waits for the reads of others, and they for it").unwrap().len(), 0);
         });

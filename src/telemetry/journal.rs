@@ -276,6 +276,6 @@ pub(super) mod tests {
             while journal.send(&entry(&[])).is_ok() {}
             told.send(())
         });
-        refused.recv_timeout(Duration::from_secs(10)).unwrap();
+        refused.recv_timeout(Duration::from_secs(120)).unwrap();
     }
 }

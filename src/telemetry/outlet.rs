@@ -100,7 +100,7 @@ mod tests {
         let start = Instant::now();
         // Far more than a pipe takes.
         (0..1000).for_each(|_| outlet.write(&page, lost_line));
-        assert!(start.elapsed() < 5 * PATIENCE, "{:?}", start.elapsed());
+        assert!(start.elapsed() < 60 * PATIENCE, "{:?}", start.elapsed());
         let lost = outlet.state.lock().unwrap().lost;
         assert!((1..1000).contains(&lost));
         let mut taken = vec![0; PIECE_BYTES * usize::try_from(1000 - lost).unwrap()];
