@@ -205,5 +205,6 @@ fn place(database: &postgres::Database) -> Place {
         statement_timeout: Duration::from_secs(300),
         connections_max: 4,
         lease: Duration::from_secs(60),
+        release_timeout: Duration::from_secs(2),
     }))
 }

@@ -1,9 +1,14 @@
 //! Where the settings say that the store is, with what opening it takes.
 
+use std::time::Duration;
+
 use crate::config;
 use crate::config::postgres::{Host, Postgres, Proof, Tls, Trust};
 use crate::secrets;
 use crate::store::{Place, postgres};
+
+/// Whoever stops lets go of a lease, and is not to be kept by a server that hangs.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The place of a store. Its password is read when it is needed, each time anew.
 #[must_use]
@@ -51,5 +56,6 @@ fn server(settings: &Postgres) -> postgres::Settings {
         statement_timeout: settings.statement_timeout,
         connections_max: settings.connections_max as usize,
         lease: settings.lease,
+        release_timeout: RELEASE_TIMEOUT,
     }
 }

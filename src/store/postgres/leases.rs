@@ -20,8 +20,6 @@ use crate::store::sql::{Cell, Fault, FromCell as _, ToCell as _};
 
 /// How long a lease that somebody is about to commit under is waited for: the others must not end meanwhile.
 const LOCK_MAX: Duration = Duration::from_millis(100);
-/// How long giving a lease back may take; one that is not given back ends by itself.
-const RELEASE_MAX: Duration = Duration::from_secs(2);
 
 /// The leases that this process holds, or held and has not let go of, by connection.
 #[derive(Debug)]
@@ -301,8 +299,8 @@ impl Postgres {
     }
 
     fn release(&self, connection: &ConnectionName, token: i64) -> Result<(), Fault> {
-        let lend = || self.lend_within(RELEASE_MAX);
-        self.briefly(RELEASE_MAX, RELEASE_MAX, &lend, |sql| {
+        let limit = self.settings.release_timeout;
+        self.briefly(limit, limit, &|| self.lend_within(limit), |sql| {
             sql.execute(
                 "UPDATE leases SET holder = NULL WHERE name = ?1 AND token = ?2",
                 &[connection.as_str().to_cell(), token.to_cell()],

@@ -40,6 +40,8 @@ pub struct Settings {
     pub connections_max: usize,
     /// How long the others leave the connections alone on which this process works, though it be silent.
     pub lease: Duration,
+    /// How long giving a lease back may take; one that is not given back ends by itself.
+    pub release_timeout: Duration,
 }
 
 /// Where a server listens.

@@ -1,7 +1,7 @@
 //! Copies with a real server at one end or both.
 
 use super::super::Onto;
-use super::{Place, Store, all_same, at, copy, file, fresh, list, server, settings, sums, world};
+use super::{Place, Store, all_same, at, copy, file, fresh, list, settings, sums, world};
 use crate::store::StoreError;
 use crate::store::tests::sqlite::noon;
 
@@ -149,14 +149,15 @@ async fn a_store_that_takes_longer_to_read_than_a_lease_is_copied() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store.db");
     world::make(&path, 10).await;
-    let database = server::Postgres::shared().database();
+    // Under a short lease a pause while the schema is made would end that.
+    let (database, _) = fresh().await;
     let mut settings = settings(&database, "clearpoint");
-    settings.lease = std::time::Duration::from_millis(300);
+    settings.lease = std::time::Duration::from_millis(1500);
     let there = Store::open(&Place::Server(Box::new(settings)), noon()).await.unwrap();
     let mut told = |progress: crate::store::Progress| {
         // Neither at its beginning nor at its end.
         if progress.table == "elements" {
-            std::thread::sleep(std::time::Duration::from_millis(700));
+            std::thread::sleep(std::time::Duration::from_secs(2));
         }
     };
     all_same(file(&path).await.copy_to(&there, Onto::Empty, &mut told).await);

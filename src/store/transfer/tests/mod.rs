@@ -36,10 +36,11 @@ fn settings(database: &server::Database, schema: &str) -> Settings {
         tls: None,
         ca_file: None,
         client_certificate: None,
-        connect_timeout: std::time::Duration::from_secs(10),
+        connect_timeout: std::time::Duration::from_secs(120),
         statement_timeout: std::time::Duration::from_secs(60),
         connections_max: 4,
         lease: std::time::Duration::from_secs(60),
+        release_timeout: std::time::Duration::from_secs(60),
     }
 }
 

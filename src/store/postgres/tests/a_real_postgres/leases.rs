@@ -22,7 +22,10 @@ pub(super) fn noon() -> DateTime<Utc> {
 /// A database, and as many processes on it.
 pub(super) async fn processes<const N: usize>(lease: Duration) -> (server::Database, [Store; N]) {
     let database = server::Postgres::shared().database();
-    let place = Place::Server(Box::new(Settings { lease, ..settings(&database) }));
+    let place = |lease| Place::Server(Box::new(Settings { lease, ..settings(&database) }));
+    // Under a short lease a pause while the schema is made would end that.
+    drop(Store::open(&place(LONG), noon()).await.unwrap());
+    let place = place(lease);
     let mut stores = Vec::new();
     for _ in 0..N {
         stores.push(Store::open(&place, noon()).await.unwrap());
@@ -183,21 +186,20 @@ async fn a_takeover_waits_for_a_commit_under_way_and_finds_the_lease_prolonged()
         proved.wait();
         let runtime = tokio::runtime::Handle::current();
         let taking = scope.spawn(move || runtime.block_on(next.lock(&city(), "run", noon())).map(drop));
-        until(&database, "SELECT count(*) FROM pg_locks WHERE NOT granted", "1");
+        let waiting = "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+            WHERE NOT granted AND datname = current_database()";
+        while !taking.is_finished() && database.psql(waiting) != "1" {}
+        let has_waited = !taking.is_finished();
         both.wait();
+        assert!(has_waited);
         assert!(matches!(taking.join().unwrap(), Err(StoreError::Busy(_))));
     });
     lock.check().unwrap();
 }
 
-/// Asks until the answer comes.
-fn until(database: &server::Database, query: &str, answer: &str) {
-    while database.psql(query) != answer {}
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn leases_are_prolonged_while_a_commit_under_one_of_them_takes_long() {
-    let (database, [holder, next]) = processes(Duration::from_millis(1500)).await;
+    let (database, [holder, next]) = processes(Duration::from_secs(6)).await;
     let town = ConnectionName::parse("town").unwrap();
     let locks = [
         holder.lock(&city(), "run", noon()).await.unwrap(),
@@ -208,13 +210,9 @@ async fn leases_are_prolonged_while_a_commit_under_one_of_them_takes_long() {
         sql.batch(
             "UPDATE leases SET expires_at = clock_timestamp() + interval '1 hour' WHERE name = 'city'",
         )?;
-        let start = database.psql("SELECT extract(epoch FROM clock_timestamp())");
-        let is_late = format!("SELECT extract(epoch FROM clock_timestamp()) > {start} + 4");
-        while database.psql(&is_late) == "f" {
-            let ended = database
-                .psql("SELECT name FROM leases WHERE name = 'town' AND expires_at < clock_timestamp()");
-            assert_eq!(ended, "");
-        }
+        let ends = || database.psql("SELECT expires_at FROM leases WHERE name = 'town'");
+        // Four times take longer than a lease, which is prolonged three times while it lasts.
+        (0..4).fold(ends(), |end, _| until(ends, |later| later != end));
         Ok(())
     })
     .unwrap();
@@ -226,7 +224,7 @@ async fn leases_are_prolonged_while_a_commit_under_one_of_them_takes_long() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_loses_its_lease_is_told_to_stop() {
-    let (database, [frozen, next]) = processes(Duration::from_millis(600)).await;
+    let (database, [frozen, next]) = processes(Duration::from_secs(6)).await;
     let lock = frozen.lock(&city(), "run", noon()).await.unwrap();
     let (_never, cancel) = tokio::sync::watch::channel(false);
     let mut cancel = lock.or_lost(cancel);
@@ -254,7 +252,7 @@ async fn who_is_asked_to_stop_stops_under_a_lease_too() {
 #[test]
 fn a_process_that_is_frozen_in_a_transaction_keeps_nobody_waiting_for_longer_than_a_lease() {
     let database = server::Postgres::shared().database();
-    let lease = Duration::from_millis(500);
+    let lease = Duration::from_secs(3);
     let frozen = Postgres::open(Settings { lease, ..settings(&database) }).unwrap();
     database.psql("CREATE TABLE t (n bigint); INSERT INTO t VALUES (1)");
     let said = frozen.write("write it", |sql| {
@@ -274,7 +272,7 @@ async fn all_go_by_the_servers_clock() {
     let ask = || database.psql("SELECT extract(epoch FROM clock_timestamp())").parse::<f64>().unwrap();
     let (before, now, after) = (ask(), clock.now(), ask());
     let now = now.timestamp_millis() as f64 / 1000.0;
-    assert!(before - 0.1 < now && now < after + 0.1, "{before} {now} {after}");
+    assert!(before - 5.0 < now && now < after + 5.0, "{before} {now} {after}");
 }
 
 /// The lease could not be given back, and would keep its own holder waiting.

@@ -8,7 +8,7 @@ mod reaching;
 mod several;
 mod tls;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::{ClientCertificate, Host, Password, Postgres, Session, Settings, Tls};
 use super::server;
@@ -27,18 +27,52 @@ pub(in crate::store) fn settings(database: &server::Database) -> Settings {
         tls: None,
         ca_file: None,
         client_certificate: None,
-        connect_timeout: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(120),
         statement_timeout: Duration::from_secs(30),
         connections_max: 4,
         lease: Duration::from_secs(60),
+        release_timeout: Duration::from_secs(60),
     }
 }
 
 /// A fresh database on the shared server, and the driver on it.
 fn fresh() -> (server::Database, Postgres) {
-    let database = server::Postgres::shared().database();
+    fresh_on(server::Postgres::shared())
+}
+
+/// A fresh database on a server, and the driver on it.
+fn fresh_on(server: &server::Postgres) -> (server::Database, Postgres) {
+    let database = server.database();
     let db = Postgres::open(settings(&database)).unwrap();
     (database, db)
+}
+
+/// Longer than anything takes that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tries until it succeeds: what itself waits for a moment only may fail on a machine that is busy.
+#[track_caller]
+fn in_the_end<T>(mut work: impl FnMut() -> Result<T, StoreError>) -> T {
+    let begun = Instant::now();
+    loop {
+        match work() {
+            Ok(done) => return done,
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{}", told(&error)),
+        }
+    }
+}
+
+/// Asks until the answer is as it is wanted, and gives it.
+#[track_caller]
+fn until(ask: impl Fn() -> String, is_wanted: impl Fn(&str) -> bool) -> String {
+    let begun = Instant::now();
+    loop {
+        let answer = ask();
+        if is_wanted(&answer) {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it stays at {answer:?}");
+    }
 }
 
 /// Settings for a database through 127.0.0.1, which is asked for by `name`.

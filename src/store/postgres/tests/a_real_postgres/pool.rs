@@ -92,7 +92,9 @@ fn two_writers_in_a_deadlock_both_come_through() {
         scope.spawn(|| write(1, 2));
         scope.spawn(|| write(2, 1));
     });
-    assert_eq!(tries.into_inner(), 3);
+    // Who tries again may meet the other once more.
+    let tries = tries.into_inner();
+    assert!((3..=5).contains(&tries), "{tries}");
     assert_eq!(database.psql("SELECT * FROM t ORDER BY id"), "1|2\n2|2");
 }
 
@@ -111,7 +113,7 @@ fn a_conflict_that_stays_is_given_up_after_three_more_tries() {
 #[test]
 fn a_session_that_was_ended_while_idle_is_replaced_unheard() {
     let (database, db) = fresh();
-    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+    let end = "SELECT count(*) FILTER (WHERE pg_terminate_backend(pid, 60000)) FROM pg_stat_activity \
         WHERE application_name = 'clearpoint-sync' AND datname = current_database()";
     for _ in 0..3 {
         assert_eq!(database.psql(end), "1");
@@ -127,7 +129,7 @@ fn a_session_that_is_ended_at_work_is_told_and_the_next_call_works() {
     let ended = db.write("write it", |sql| {
         let own = sql.query("INSERT INTO t VALUES (1) RETURNING pg_backend_pid()", &[])?;
         let [Cell::Integer(own)] = own[0][..] else { panic!("{own:?}") };
-        database.psql(&format!("SELECT pg_terminate_backend({own}, 10000)"));
+        database.psql(&format!("SELECT pg_terminate_backend({own}, 60000)"));
         sql.execute("INSERT INTO t VALUES (2)", &[])
     });
     let said = told(&ended.unwrap_err());
@@ -170,11 +172,11 @@ fn no_more_sessions_are_open_than_were_allowed() {
 fn a_session_that_was_one_too_many_is_not_kept() {
     let (_database, db) = fresh();
     let four: Vec<_> = (0..4).map(|_| db.lend().unwrap()).collect();
-    db.answers().unwrap();
+    in_the_end(|| db.answers());
     let fifth = db.lend_within(Duration::ZERO).map(|_| ());
     assert!(fifth.is_err(), "five sessions are in use where four were allowed");
     four.into_iter().for_each(Loan::give_back);
-    db.answers().unwrap();
+    in_the_end(|| db.answers());
     db.lend_within(Duration::ZERO).map(Loan::give_back).unwrap();
 }
 
