@@ -1,5 +1,10 @@
 //! Who is connected. There is room for so many at a time, half of it at most for one address, and whoever comes
-//! gets in: where there is no room, the connection gives way that has been of no use for longest.
+//! gets in, in the order in which they came, unless very many wait already. Where there is no room, the
+//! connection gives way that has been of no use for longest. Who has just come has time to ask first, however
+//! many others come.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,15 +12,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{self, Notify, oneshot};
 
 use crate::clock::Clock;
 
 /// Who has asked is in use for so much longer, until the answer begins: to put it together takes its time.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// Whoever comes waits until the idlest has been idle for so long: then each gets to ask, however many come.
-const IDLE_MIN: Duration = Duration::from_millis(50);
+/// Nobody gives way before they have been idle for so long: each gets to ask, also from afar.
+const IDLE_MIN: Duration = Duration::from_millis(200);
+
+/// But whoever is next gets in after so long, though all others are in use.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// So many of one address wait at most: more would take more files than they are worth.
+const WAITING_MAX: usize = 256;
 
 /// Who is connected.
 #[derive(Debug)]
@@ -23,22 +34,41 @@ pub(super) struct Crowd {
     guests: Mutex<Guests>,
     connections_max: usize,
     clock: Clock,
+    /// Somebody has gone: there may be room.
+    gone: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Guests {
-    present: BTreeMap<u64, Guest>,
-    /// How many ever came.
+    present: BTreeMap<u64, Entry>,
+    /// How many ever came in.
     count: u64,
+    /// Who waits to get in.
+    queues: BTreeMap<IpAddr, Queue>,
 }
 
 /// One connection, as the crowd knows it.
 #[derive(Debug)]
-struct Guest {
+struct Entry {
     peer: IpAddr,
     usage: Usage,
     /// Its end is the sign to go.
     _until: oneshot::Sender<()>,
+}
+
+/// Those of one peer who wait.
+#[derive(Debug, Default)]
+struct Queue {
+    length: usize,
+    /// Held by the first of them; gives itself to the others in the order in which they came.
+    turn: Arc<sync::Mutex<()>>,
+}
+
+/// A place in the queue of a peer, until this is dropped.
+#[derive(Debug)]
+struct Waiting<'a> {
+    crowd: &'a Crowd,
+    peer: IpAddr,
 }
 
 /// When a connection was last of use, by the clock that nobody sets.
@@ -48,9 +78,9 @@ pub(super) struct Usage {
     clock: Clock,
 }
 
-/// A connection's place, until this is dropped.
+/// A connection that has come in, until this is dropped.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct Guest {
     crowd: Arc<Crowd>,
     id: u64,
     usage: Usage,
@@ -59,30 +89,59 @@ pub(super) struct Seat {
 
 impl Crowd {
     pub(super) fn new(connections_max: usize, clock: Clock) -> Self {
-        Self { guests: Mutex::default(), connections_max, clock }
+        Self { guests: Mutex::default(), connections_max, clock, gone: Notify::new() }
     }
 
-    /// Lets in who comes from `address`.
-    pub(super) async fn enter(self: &Arc<Self>, address: IpAddr) -> Seat {
+    /// Lets in who comes from `address`, after those of the same address who came before; `None`: too many of
+    /// them wait.
+    pub(super) async fn enter(self: &Arc<Self>, address: IpAddr) -> Option<Guest> {
         let peer = peer(address);
-        let idlest = self.guests().idlest(peer, self.connections_max);
-        if let Some((_, last_used)) = idlest {
-            let idle = self.clock.uptime().saturating_sub(last_used);
-            if idle < IDLE_MIN {
-                self.clock.sleep(IDLE_MIN - idle).await;
+        let (_waiting, turn) = self.queue_up(peer)?;
+        let _turn = turn.lock().await;
+        let came_at = self.clock.uptime();
+        loop {
+            // From before the look: who goes meanwhile is not missed.
+            let gone = self.gone.notified();
+            let waited = self.clock.uptime().saturating_sub(came_at);
+            let wait = match self.admit(peer, waited) {
+                Ok(guest) => return Some(guest),
+                Err(wait) => wait,
+            };
+            tokio::select! {
+                () = self.clock.sleep(wait) => {}
+                () = gone => {}
             }
+        }
+    }
+
+    fn queue_up(&self, peer: IpAddr) -> Option<(Waiting<'_>, Arc<sync::Mutex<()>>)> {
+        let mut guests = self.guests();
+        let queue = guests.queues.entry(peer).or_default();
+        if queue.length >= WAITING_MAX {
+            return None;
+        }
+        queue.length += 1;
+        Some((Waiting { crowd: self, peer }, Arc::clone(&queue.turn)))
+    }
+
+    /// Lets in one of `peer` who has waited for so long, in the place of another if need be; an error says when
+    /// to try again.
+    fn admit(self: &Arc<Self>, peer: IpAddr, waited: Duration) -> Result<Guest, Duration> {
+        let mut guests = self.guests();
+        if let Some((id, last_used)) = guests.idlest(peer, self.connections_max) {
+            let idle = self.clock.uptime().saturating_sub(last_used);
+            let wait = IDLE_MIN.saturating_sub(idle).min(WAIT_MAX.saturating_sub(waited));
+            if !wait.is_zero() {
+                return Err(wait);
+            }
+            guests.present.remove(&id);
         }
         let (until, gives_way) = oneshot::channel();
         let usage = Usage::new(&self.clock);
-        let mut guests = self.guests();
-        if let Some((id, _)) = guests.idlest(peer, self.connections_max) {
-            guests.present.remove(&id);
-        }
         guests.count += 1;
         let id = guests.count;
-        guests.present.insert(id, Guest { peer, usage: usage.clone(), _until: until });
-        drop(guests);
-        Seat { crowd: Arc::clone(self), id, usage, gives_way }
+        guests.present.insert(id, Entry { peer, usage: usage.clone(), _until: until });
+        Ok(Guest { crowd: Arc::clone(self), id, usage, gives_way })
     }
 
     fn guests(&self) -> MutexGuard<'_, Guests> {
@@ -90,11 +149,23 @@ impl Crowd {
     }
 }
 
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut guests = self.crowd.guests();
+        if let Some(queue) = guests.queues.get_mut(&self.peer) {
+            queue.length -= 1;
+            if queue.length == 0 {
+                guests.queues.remove(&self.peer);
+            }
+        }
+    }
+}
+
 impl Guests {
     /// Who gives way to one more of `peer`, and when it was last of use; `None`: there is room.
     fn idlest(&self, peer: IpAddr, connections_max: usize) -> Option<(u64, Duration)> {
         let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
-        self.present.values().for_each(|guest| *counts.entry(guest.peer).or_default() += 1);
+        self.present.values().for_each(|entry| *counts.entry(entry.peer).or_default() += 1);
         let of_peer = counts.get(&peer).copied().unwrap_or_default();
         let from = if of_peer >= (connections_max / 2).max(1) {
             peer
@@ -103,8 +174,8 @@ impl Guests {
         } else {
             return None;
         };
-        let of_it = self.present.iter().filter(|(_, guest)| guest.peer == from);
-        of_it.map(|(id, guest)| (*id, guest.usage.last())).min_by_key(|(_, last_used)| *last_used)
+        let of_it = self.present.iter().filter(|(_, entry)| entry.peer == from);
+        of_it.map(|(id, entry)| (*id, entry.usage.last())).min_by_key(|(_, last_used)| *last_used)
     }
 }
 
@@ -134,7 +205,7 @@ impl Usage {
     }
 }
 
-impl Seat {
+impl Guest {
     /// To be kept up to date by whoever serves it.
     pub(super) fn usage(&self) -> Usage {
         self.usage.clone()
@@ -146,9 +217,10 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for Guest {
     fn drop(&mut self) {
         self.crowd.guests().present.remove(&self.id);
+        self.crowd.gone.notify_waiters();
     }
 }
 
@@ -157,109 +229,5 @@ fn peer(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         address => address,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::{DateTime, TimeDelta};
-
-    use super::*;
-    use crate::clock::Simulated;
-
-    fn crowd(connections_max: usize) -> (Arc<Crowd>, Arc<Simulated>) {
-        let clock = Clock::hurried(DateTime::UNIX_EPOCH);
-        let Clock::Simulated(hand) = &clock else { unreachable!("a hurried clock is simulated") };
-        let hand = Arc::clone(hand);
-        (Arc::new(Crowd::new(connections_max, clock)), hand)
-    }
-
-    async fn enter(crowd: &Arc<Crowd>, address: &str) -> Seat {
-        crowd.enter(address.parse().unwrap()).await
-    }
-
-    fn seconds_later(hand: &Simulated, seconds: i64) {
-        hand.advance_to(hand.now() + TimeDelta::seconds(seconds));
-    }
-
-    /// Whether it must go.
-    fn goes(seat: &mut Seat) -> bool {
-        seat.gives_way.try_recv() == Err(oneshot::error::TryRecvError::Closed)
-    }
-
-    #[tokio::test]
-    async fn the_one_of_no_use_for_longest_gives_way() {
-        let (crowd, hand) = crowd(6);
-        let mut first = enter(&crowd, "127.0.0.1").await;
-        let mut second = enter(&crowd, "127.0.0.1").await;
-        let mut third = enter(&crowd, "127.0.0.1").await;
-        seconds_later(&hand, 1);
-        first.usage().touch();
-        third.usage().touch();
-        let _fourth = enter(&crowd, "127.0.0.1").await;
-        assert_eq!([goes(&mut first), goes(&mut second), goes(&mut third)], [false, true, false]);
-    }
-
-    #[tokio::test]
-    async fn one_whose_answer_is_put_together_is_in_use_until_it_begins() {
-        let (crowd, hand) = crowd(4);
-        let mut asking = enter(&crowd, "127.0.0.1").await;
-        let mut silent = enter(&crowd, "127.0.0.1").await;
-        asking.usage().asked();
-        seconds_later(&hand, 1);
-        silent.usage().touch();
-        let mut third = enter(&crowd, "127.0.0.1").await;
-        assert_eq!([goes(&mut asking), goes(&mut silent)], [false, true]);
-        asking.usage().touch();
-        seconds_later(&hand, 1);
-        third.usage().touch();
-        let _fourth = enter(&crowd, "127.0.0.1").await;
-        assert_eq!([goes(&mut asking), goes(&mut third)], [true, false]);
-    }
-
-    #[tokio::test]
-    async fn whoever_comes_has_time_to_ask() {
-        let (crowd, hand) = crowd(4);
-        let _first = enter(&crowd, "127.0.0.1").await;
-        let mut second = enter(&crowd, "127.0.0.1").await;
-        let came_at = hand.now();
-        let _third = enter(&crowd, "127.0.0.1").await;
-        let _fourth = enter(&crowd, "127.0.0.1").await;
-        assert!(goes(&mut second));
-        assert_eq!(hand.now() - came_at, TimeDelta::from_std(IDLE_MIN).unwrap());
-    }
-
-    #[tokio::test]
-    async fn one_address_has_half_of_the_room_and_who_has_most_gives_way() {
-        let (crowd, _hand) = crowd(4);
-        let mut other = enter(&crowd, "192.0.2.1").await;
-        let mut many = Vec::new();
-        for _ in 0..10 {
-            many.push(enter(&crowd, "192.0.2.2").await);
-        }
-        assert_eq!(crowd.guests().present.len(), 3);
-        let _third = enter(&crowd, "192.0.2.3").await;
-        let _fourth = enter(&crowd, "192.0.2.4").await;
-        assert!(!goes(&mut other));
-        assert_eq!(many.iter_mut().map(goes).filter(|goes| !goes).count(), 1);
-    }
-
-    #[tokio::test]
-    async fn who_goes_leaves_room() {
-        let (crowd, _hand) = crowd(4);
-        let mut first = enter(&crowd, "192.0.2.1").await;
-        for _ in 0..10 {
-            drop(enter(&crowd, "192.0.2.1").await);
-        }
-        assert!(!goes(&mut first));
-        assert_eq!(crowd.guests().present.len(), 1);
-    }
-
-    #[test]
-    fn a_network_of_version_6_is_one() {
-        let one = |address: &str| peer(address.parse().unwrap());
-        assert_eq!(one("2001:db8:1:2:3:4:5:6"), one("2001:db8:1:2::1"));
-        assert_ne!(one("2001:db8:1:2::1"), one("2001:db8:1:3::1"));
-        assert_eq!(one("::ffff:192.0.2.1"), one("192.0.2.1"));
     }
 }

@@ -79,11 +79,11 @@ async fn accept(listener: &TcpListener, limits: Limits, site: &Arc<Site>, stop: 
                 let (crowd, site, stop) = (Arc::clone(&crowd), Arc::clone(site), stop.clone());
                 // Not here: who waits for a place would keep all others waiting.
                 tokio::spawn(async move {
-                    let mut seat = crowd.enter(address.ip()).await;
-                    let answering = answer(socket, seat.usage(), limits, site, stop);
+                    let Some(mut guest) = crowd.enter(address.ip()).await else { return };
+                    let answering = answer(socket, guest.usage(), limits, site, stop);
                     tokio::select! {
                         () = answering => {}
-                        () = seat.gives_way() => {}
+                        () = guest.gives_way() => {}
                     }
                 });
             }
