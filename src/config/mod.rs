@@ -5,6 +5,7 @@ pub mod address;
 mod connection;
 mod in_force;
 mod kinds;
+mod own_files;
 pub mod postgres;
 pub mod problems;
 mod raw;
@@ -30,9 +31,10 @@ use crate::name::ConnectionName;
 use crate::schedule::Schedule;
 
 pub use crate::network::{Network, Proxy};
+pub use own_files::{is_own_file, lock_file, write_ahead_log};
 pub use postgres::Postgres;
 pub use server::Server;
-pub use store::{DaemonPlace, Publish, Store, is_beside};
+pub use store::{DaemonPlace, Publish, Store};
 pub use targets::{Email, Http, HttpFormat, Login, Target, Tls, Way};
 pub use values::parse_duration;
 

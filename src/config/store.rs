@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::Value;
 
+use super::own_files::is_own_file;
 use super::postgres::{self, Postgres};
 use super::raw::Section;
 use super::values;
@@ -127,7 +128,7 @@ fn read_sqlite(mut section: Section<'_>, folder: &Path) -> Option<Store> {
         let copy = database_path(folder, value)?;
         match &path {
             Some(path) if *path == copy => Err("is the store itself; name another file".to_owned()),
-            Some(path) if is_beside(path, &copy) => {
+            Some(path) if is_own_file(path, &copy) => {
                 Err("is a name that the store gives to its own log and locks; name another file".to_owned())
             }
             _ => Ok(copy),
@@ -138,17 +139,6 @@ fn read_sqlite(mut section: Section<'_>, folder: &Path) -> Option<Store> {
     }
     let publish = publish.map(|path| Publish { path, every: every.unwrap_or(HOUR) });
     Some(Store::Sqlite { path: path?, publish })
-}
-
-/// Whether a file has a name that the store's own files have: its log and its locks (`clearpoint.db-wal`,
-/// `clearpoint.db.daemon.lock`).
-#[must_use]
-pub fn is_beside(store: &Path, file: &Path) -> bool {
-    let name = |path: &Path| path.file_name().map(|name| name.as_encoded_bytes().to_vec());
-    let rest =
-        name(file).zip(name(store)).and_then(|(file, store)| Some(file.strip_prefix(&*store)?.to_vec()));
-    store.parent() == file.parent()
-        && rest.is_some_and(|rest| rest.starts_with(b"-") || rest.starts_with(b"."))
 }
 
 /// SQLite would take some texts for something else than a file.

@@ -17,7 +17,7 @@ use super::owner::hand_over_to_read;
 use super::postgres::Lease;
 use super::{Store, StoreError};
 use crate::clock::Clock;
-use crate::config::DaemonPlace;
+use crate::config::{DaemonPlace, lock_file};
 use crate::name::ConnectionName;
 
 /// Held while a connection is worked on; dropping it lets the next one in.
@@ -104,7 +104,7 @@ impl DaemonLock {
     /// Where the lock lies.
     #[must_use]
     pub fn path(place: &DaemonPlace) -> PathBuf {
-        beside(&place.base(), "daemon")
+        lock_file(&place.base(), "daemon")
     }
 
     /// Says that the daemon has started.
@@ -163,7 +163,7 @@ impl Store {
             }
         };
         db.refuse_removed()?;
-        let path = beside(db.path(), &format!("connection-{connection}"));
+        let path = lock_file(db.path(), &format!("connection-{connection}"));
         let busy = |holder: &str| format!("connection {connection} is in use ({holder})");
         let mut file = lock(&path, busy)?;
         sign(&mut file.0, command, now, "");
@@ -224,13 +224,6 @@ impl ConnectionLock {
         });
         receiver
     }
-}
-
-/// `clearpoint.db` → `clearpoint.db.daemon.lock`
-pub(super) fn beside(store: &Path, what: &str) -> PathBuf {
-    let mut path = store.as_os_str().to_owned();
-    path.push(format!(".{what}.lock"));
-    path.into()
 }
 
 /// A file or a folder that is locked until this is dropped. To close it would not do: a child that another

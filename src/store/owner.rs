@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use super::sqlite::folder_of;
+use crate::config::is_own_file;
 
 /// Hands a new file at `path` to the owner and the group of its folder, where root made it.
 ///
@@ -42,17 +43,12 @@ pub fn unusable_by_owner(path: &Path) -> Vec<String> {
     files(path).iter().filter_map(|file| refusal(file, &folder)).collect()
 }
 
-/// The store itself, and what stands beside it under its name: its log, the index of that, and locks.
+/// The store itself, and its own files beside it.
 fn files(path: &Path) -> Vec<PathBuf> {
-    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-    let is_ours = |file: &Path| {
-        let found = file.file_name().unwrap_or_default().as_encoded_bytes();
-        found.strip_prefix(name).is_some_and(|end| {
-            [&b""[..], b"-wal", b"-shm"].contains(&end) || (end.starts_with(b".") && end.ends_with(b".lock"))
-        })
-    };
     let entries = std::fs::read_dir(folder_of(path)).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|file| is_ours(file)).collect();
+    let beside = entries.map(|entry| path.with_file_name(entry.file_name()));
+    let mut files: Vec<PathBuf> = beside.filter(|file| is_own_file(path, file)).collect();
+    files.push(path.to_owned());
     files.sort();
     files
 }

@@ -15,6 +15,7 @@ use super::schema::APPLICATION_ID;
 use super::sql::Fault;
 use super::sqlite::{Sqlite, folder_of, reader};
 use super::{Store, StoreError, lock};
+use crate::config::lock_file;
 
 /// What a copy takes besides the pages of the store: its journal while it is made fit for readers.
 const ROOM_BESIDES: u64 = 1 << 20;
@@ -63,13 +64,13 @@ impl Store {
         let Self::Sqlite(db) = self else { return Ok(None) };
         db.refuse_removed()?;
         db.refuse_itself(to)?;
-        let path = lock::beside(db.path(), "publish");
+        let path = lock_file(db.path(), "publish");
         let _lock = match lock::lock(&path, |holder| holder.to_owned()) {
             Err(StoreError::Busy(_)) => return Ok(None),
             taken => taken?,
         };
         // A link stays a link: what it leads to is replaced.
-        let to = &fs::canonicalize(to).unwrap_or_else(|_| led_to(to));
+        let to = &led_to(to);
         // Other stores may have a copy there, whose drafts must not be mixed with this one.
         let _folder = match File::open(folder_of(to)).map(lock::Locked::take) {
             Ok(Err(TryLockError::WouldBlock)) => return Ok(None),
@@ -217,9 +218,10 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Where a link leads, though nothing is there yet; what is no link stays.
-fn led_to(path: &Path) -> PathBuf {
-    fs::read_link(path).map_or_else(|_| path.to_owned(), |link| folder_of(path).join(link))
+/// Where a link leads, also where nothing is there yet; what is no link stays.
+pub(super) fn led_to(path: &Path) -> PathBuf {
+    let link = || fs::read_link(path).map_or_else(|_| path.to_owned(), |link| folder_of(path).join(link));
+    fs::canonicalize(path).unwrap_or_else(|_| link())
 }
 
 /// `/srv/clearpoint.db` → `/srv/.clearpoint.db.draft`: beside it, so that putting it in place is one step.

@@ -18,10 +18,11 @@ use super::explain::{cure, explain, failed};
 use super::lanes::{Lanes, blocking};
 use super::network::refuse_network;
 use super::owner::hand_over_to_read;
+use super::publish::led_to;
 use super::sql::Fault;
 use super::still::{Still, may_write_beside};
 use super::{StoreError, schema};
-use crate::config::is_beside;
+use crate::config::{is_own_file, write_ahead_log};
 
 /// How long another process's commit is waited for: a first load takes seconds.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(60);
@@ -149,10 +150,8 @@ impl Sqlite {
 
     /// What the file and its write-ahead log take on the disk.
     pub(super) fn bytes(&self) -> u64 {
-        let mut log = self.path.clone().into_os_string();
-        log.push("-wal");
         let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        bytes(&self.path) + bytes(Path::new(&log))
+        bytes(&self.path) + bytes(&write_ahead_log(&self.path))
     }
 
     /// Refuses to go on in a file that nobody can open any more: SQLite would write into it unheard.
@@ -175,10 +174,11 @@ impl Sqlite {
     /// Refuses a place for something else that is the store's own, under whatever name.
     pub(super) fn refuse_itself(&self, place: &Path) -> Result<(), StoreError> {
         let whole = |path: &Path| Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?));
-        let is_beside =
-            || whole(&self.path).zip(whole(place)).is_some_and(|(own, file)| is_beside(&own, &file));
+        let is_own = |place: &Path| {
+            whole(&self.path).zip(whole(place)).is_some_and(|(own, file)| is_own_file(&own, &file))
+        };
         let is_itself = self.file.is_some() && identity(place) == self.file;
-        if !is_itself && !is_beside() {
+        if !is_itself && !is_own(place) && !is_own(&led_to(place)) {
             return Ok(());
         }
         let what = if is_itself { "the store itself" } else { "a file of the store's own" };

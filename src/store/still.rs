@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use rustix::fs::Access;
 
 use super::sqlite::folder_of;
+use crate::config::write_ahead_log;
 
 /// A file that nobody had open, as it was then.
 #[derive(Debug)]
@@ -27,9 +28,7 @@ impl Still {
     pub(super) fn look(path: &Path) -> Option<Self> {
         // Before it is looked for a log: whoever opens the file afterwards changes it later.
         let (modified, bytes) = state(path)?;
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
-        (!Path::new(&log).exists()).then(|| Self { path: path.to_owned(), modified, bytes })
+        (!write_ahead_log(path).exists()).then(|| Self { path: path.to_owned(), modified, bytes })
     }
 
     /// Whether nobody has written to it since. What others write stands in their log first; the file changes

@@ -128,6 +128,16 @@ async fn the_store_is_not_replaced_by_its_copy_whatever_it_is_called() {
         let error = bench.store.publish(&to, noon()).await.unwrap_err();
         assert!(error.to_string().contains("is a file of the store's own"), "{error}");
     }
+    // Its journal, by way of a link: an empty file could be replaced, and nothing always.
+    for (name, link) in [("store.db-journal", "empty.db"), ("store.db-shm", "nothing.db")] {
+        let link = other.join(link);
+        if link.ends_with("empty.db") {
+            fs::write(bench.dir.path().join(name), "").unwrap();
+        }
+        symlink(name, &link).unwrap();
+        let error = bench.store.publish(&link, noon()).await.unwrap_err();
+        assert!(error.to_string().contains("is a file of the store's own"), "{error}");
+    }
     bench.store.answers().await.unwrap();
 }
 
