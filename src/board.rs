@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::{Notify, watch};
 
 use crate::name::ConnectionName;
+use crate::run::Mode;
 use crate::status::{
     ChangeGroup, ConnectionStatus, DaemonStatus, ProgramStatus, Running, Status, StoreStatus, WarningStatus,
 };
@@ -75,15 +76,17 @@ struct Place {
 impl Place {
     /// Brings the turn that is shown up to date. What a reader has in hand stays as it was.
     fn show_turn(&mut self) {
-        let (Some((status, _)), Some(TurnShown { running, next_run })) = (&mut self.survey, self.turn) else {
-            return;
-        };
+        let (Some((status, _)), Some(turn)) = (&mut self.survey, self.turn) else { return };
         // What is planned while a run is under way is that very run.
-        let next_run = Some(next_run).filter(|_| running.is_none());
-        if (status.running, status.next_run) != (running, next_run) {
+        let (running, next_run) = (turn.running, Some(turn.next_run).filter(|_| turn.running.is_none()));
+        let is_full = running.is_some_and(|running| running.mode == Mode::Full);
+        let next_full_run = match status.asks_for_full {
+            true => next_run,
+            false => Some(turn.next_full_run).filter(|_| !is_full),
+        };
+        if (status.running, status.next_run, status.next_full_run) != (running, next_run, next_full_run) {
             let status = Arc::make_mut(status);
-            status.running = running;
-            status.next_run = next_run;
+            (status.running, status.next_run, status.next_full_run) = (running, next_run, next_full_run);
         }
     }
 }
@@ -95,6 +98,8 @@ pub struct TurnShown {
     pub running: Option<Running>,
     /// When the next one starts.
     pub next_run: DateTime<Utc>,
+    /// When the next full one is due; the same, where that is one.
+    pub next_full_run: DateTime<Utc>,
 }
 
 /// Somebody looks at all of a board for the first time, until this is dropped.
@@ -255,7 +260,6 @@ impl Board {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Mode;
 
     fn name(name: &str) -> ConnectionName {
         ConnectionName::parse(name).unwrap()
@@ -301,7 +305,7 @@ mod tests {
             board.turn(
                 DateTime::UNIX_EPOCH,
                 Duration::ZERO,
-                [(&city, TurnShown { running: None, next_run })],
+                [(&city, TurnShown { running: None, next_run, next_full_run: next_run })],
             );
         };
         assert!(Arc::ptr_eq(&before, &asked()));
@@ -318,11 +322,20 @@ mod tests {
         board.seat([&city]);
         board.show(&city, status(&city), Vec::new());
         let next_run = DateTime::UNIX_EPOCH;
-        let running = Some(Running { mode: Mode::Full, since: next_run });
-        board.turn(next_run, Duration::ZERO, [(&city, TurnShown { running, next_run })]);
-        assert_eq!(board.status(next_run).connections[0].next_run, None);
-        board.turn(next_run, Duration::ZERO, [(&city, TurnShown { running: None, next_run })]);
-        assert_eq!(board.status(next_run).connections[0].next_run, Some(next_run));
+        let next_full_run = next_run + chrono::TimeDelta::hours(1);
+        let next = |running: Option<Mode>| {
+            let running = running.map(|mode| Running { mode, since: next_run });
+            board.turn(next_run, Duration::ZERO, [(&city, TurnShown { running, next_run, next_full_run })]);
+            let shown = board.status(next_run).connections.swap_remove(0);
+            (shown.next_run, shown.next_full_run)
+        };
+        assert_eq!(next(Some(Mode::Full)), (None, None));
+        assert_eq!(next(Some(Mode::Incremental)), (None, Some(next_full_run)));
+        assert_eq!(next(None), (Some(next_run), Some(next_full_run)));
+        let asking = ConnectionStatus { asks_for_full: true, ..status(&city) };
+        board.show(&city, asking, Vec::new());
+        assert_eq!(next(Some(Mode::Incremental)), (None, None));
+        assert_eq!(next(None), (Some(next_run), Some(next_run)));
     }
 
     #[test]
@@ -344,7 +357,8 @@ mod tests {
     fn the_turn_of_one_that_is_new_shows_with_its_first_look() {
         let (board, city) = (Board::default(), name("city"));
         board.seat([&city]);
-        let turn = TurnShown { running: None, next_run: DateTime::UNIX_EPOCH };
+        let start = DateTime::UNIX_EPOCH;
+        let turn = TurnShown { running: None, next_run: start, next_full_run: start };
         board.turn(DateTime::UNIX_EPOCH, Duration::ZERO, [(&city, turn)]);
         assert!(shown(&board).is_empty());
         board.show(&city, status(&city), Vec::new());

@@ -91,8 +91,11 @@ pub struct ConnectionStatus {
     pub last_full_success: Option<DateTime<Utc>>,
     /// When the next run is due; `None`: after the run under way.
     pub next_run: Option<DateTime<Utc>>,
-    /// When the next full run is due.
+    /// When the next full run is due; `None`: after the run under way.
     pub next_full_run: Option<DateTime<Utc>>,
+    /// Whether something in the store asks for a full run, whatever the schedules say.
+    #[serde(skip)]
+    pub asks_for_full: bool,
     /// Why the daemon asks for nothing at the times that are planned, for people: it rests for an hour after
     /// each refusal.
     pub waits: Option<&'static str>,
@@ -119,6 +122,7 @@ impl ConnectionStatus {
             last_full_success: None,
             next_run: None,
             next_full_run: None,
+            asks_for_full: false,
             waits: None,
             mapped_user: None,
             scorecards_visible: None,

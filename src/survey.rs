@@ -38,6 +38,7 @@ pub async fn connection(
     let full_at = connection.schedule_full.next_after(now);
     let next_run = connection.schedule.next_after(now).min(full_at);
     let is_full = owes_full(connection, last_full_success.as_ref(), now);
+    let asks_for_full = store.waits_for_full(name).await?;
     let status = ConnectionStatus {
         connection: name.to_string(),
         is_configured: true,
@@ -47,6 +48,7 @@ pub async fn connection(
         last_full_success: last_full_success.map(|run| run.started_at),
         next_run: Some(next_run),
         next_full_run: Some(if is_full { next_run } else { full_at }),
+        asks_for_full,
         waits: ConnectionStatus::why_waits(&keys),
         mapped_user: connection.mapped_user.clone(),
         scorecards_visible: account.map(|account| account.accepted.len()),
@@ -60,11 +62,8 @@ pub async fn connection(
 /// when another was asked for, or when `schedule_full` had a due time since.
 #[must_use]
 pub fn owes_full(connection: &Connection, last_full: Option<&Run>, now: DateTime<Utc>) -> bool {
-    last_full.is_none_or(|last| {
-        // A run in the future is a clock that was set back.
-        let is_ahead = last.started_at > now;
-        last.needs_full || is_ahead || connection.schedule_full.next_after(last.started_at) <= now
-    })
+    let ended_at = last_full.and_then(|last| last.finished_at);
+    last_full.is_some_and(|last| last.needs_full) || connection.schedule_full.is_owed(ended_at, now)
 }
 
 /// The connections that the store knows and the configuration does not: they are left as they are, and

@@ -283,6 +283,7 @@ mod tests {
         [store.sqlite]
         path = "store.db"
         [connections.city]
+        schedule_full = "30 2 * * *"
         [connections.city.key]
         name = "Integration"
         access_key = { file = "access" }
@@ -328,6 +329,19 @@ mod tests {
     async fn a_full_run_in_the_future_keeps_nobody_waiting() {
         assert_eq!(due(&engine(TimeDelta::hours(1)).await.0).await, Mode::Incremental);
         assert_eq!(due(&engine(TimeDelta::days(-30)).await.0).await, Mode::Full);
+    }
+
+    #[tokio::test]
+    async fn a_full_run_serves_what_came_due_while_it_was_under_way() {
+        let (engine, _dir) = engine(TimeDelta::hours(10)).await;
+        assert_eq!(due(&engine).await, Mode::Full);
+        let (store, connection) = (&engine.store, &engine.config.connections[0]);
+        let [from, to] = ["2026-03-01T02:29:50Z", "2026-03-01T02:31:00Z"].map(|at| at.parse().unwrap());
+        let run = store.begin_run(&connection.name, Mode::Full, from).await.unwrap();
+        store.end_run(run, &connection.name, Outcome::Ok, None, false, &Counts::default(), to).await.unwrap();
+        assert_eq!(due(&engine).await, Mode::Incremental);
+        let (status, _) = survey::connection(store, connection, engine.clock.now()).await.unwrap();
+        assert!(!status.is_next_run_full(), "{status:?}");
     }
 
     #[tokio::test]

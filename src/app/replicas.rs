@@ -58,7 +58,8 @@ impl Engine {
             return Ok(Claim::Ours { lock, mode });
         }
         let last_full = self.store.last_full_done(name).await?;
-        let mode = if self.owes_full(connection, last_full) { Mode::Full } else { Mode::Incremental };
+        let is_owed = connection.schedule_full.is_owed(last_full, self.clock.now());
+        let mode = if is_owed { Mode::Full } else { Mode::Incremental };
         Ok(Claim::Ours { lock, mode })
     }
 
@@ -67,10 +68,6 @@ impl Engine {
     #[must_use]
     pub fn again_in(&self) -> TimeDelta {
         self.store.lease().and_then(|lease| TimeDelta::from_std(lease / 2).ok()).unwrap_or(BUSY_AGAIN_IN)
-    }
-
-    fn owes_full(&self, connection: &Connection, last_full: Option<DateTime<Utc>>) -> bool {
-        last_full.is_none_or(|last| connection.schedule_full.next_after(last) <= self.clock.now())
     }
 
     async fn served(
@@ -89,7 +86,7 @@ impl Engine {
         let Some(run) = self.store.served_since(name, due_at).await?.filter(serves) else { return Ok(None) };
         let last_full = self.store.last_full_done(name).await?;
         // A full run that came due while another kind of run was under way is still to be made.
-        if run.mode == Mode::Incremental && self.owes_full(connection, last_full) {
+        if run.mode == Mode::Incremental && connection.schedule_full.is_owed(last_full, now) {
             return Ok(None);
         }
         let (Some(outcome), Some(finished_at)) = (run.outcome, run.finished_at) else { return Ok(None) };

@@ -40,6 +40,9 @@ pub(super) struct Seat {
     served: Option<DateTime<Utc>>,
     /// The same for `schedule_full`.
     served_full: Option<DateTime<Utc>>,
+    /// From then on a run is a full one: when `schedule_full` is due after the last full run that stored
+    /// something.
+    full_at: DateTime<Utc>,
     /// When it is due next, and with its jitter when it starts.
     pub(super) due_at: DateTime<Utc>,
     pub(super) starts_at: DateTime<Utc>,
@@ -93,7 +96,11 @@ impl Seat {
             Work::Run(mode) => Some(Running { mode, since: started_at }),
             Work::Watch => None,
         });
-        TurnShown { running, next_run: self.starts_at }
+        let next_full_run = match running {
+            Some(_) => self.full_at,
+            None => self.full_at.max(self.starts_at),
+        };
+        TurnShown { running, next_run: self.starts_at, next_full_run }
     }
 
     /// Where it stands once its run waits for its turn.
@@ -107,6 +114,7 @@ impl Seat {
         let mut seat = Self {
             served: member.last_run,
             served_full: member.last_full.or(member.last_run),
+            full_at: member.schedule_full.owed_at(member.last_full),
             member,
             due_at: now,
             starts_at: now,
@@ -133,6 +141,7 @@ impl Seat {
         if self.member.schedule != schedule || self.member.schedule_full != schedule_full {
             self.member.schedule = schedule;
             self.member.schedule_full = schedule_full;
+            self.remember_full(self.member.last_full);
             self.plan(jitter, now);
         }
     }
@@ -199,7 +208,7 @@ impl Seat {
             failing.ended_at = now;
         }
         if is_ahead(self.member.last_full) {
-            self.member.last_full = Some(now);
+            self.remember_full(Some(now));
         }
         if self.busy.is_none() && (is_ahead(self.served) || is_ahead(self.served_full)) {
             self.served = self.served.map(|at| at.min(now));
@@ -208,13 +217,15 @@ impl Seat {
         }
     }
 
-    /// Whether a full run was due since the last one that stored something: one full run serves both.
-    fn owes_full(&self, now: DateTime<Utc>) -> bool {
-        self.member.last_full.is_none_or(|last| self.member.schedule_full.next_after(last) <= now)
+    /// The last full run that stored something ended then; `None`: there is none, or it asked for another.
+    fn remember_full(&mut self, last_full: Option<DateTime<Utc>>) {
+        self.member.last_full = last_full;
+        self.full_at = self.member.schedule_full.owed_at(last_full);
     }
 
+    /// One full run serves both schedules.
     pub(super) fn begin_run(&mut self, now: DateTime<Utc>) -> Turn {
-        let mode = if self.owes_full(now) { Mode::Full } else { Mode::Incremental };
+        let mode = if self.full_at <= now { Mode::Full } else { Mode::Incremental };
         self.begin(Work::Run(mode), self.due_at, now)
     }
 
@@ -245,7 +256,7 @@ impl Seat {
         {
             // A list that never stands still must not make every run a full one: one follow-up.
             self.is_follow_up = *needs_full && !self.is_follow_up;
-            self.member.last_full = (!self.is_follow_up).then_some(now);
+            self.remember_full((!self.is_follow_up).then_some(now));
         }
         self.is_slow = now - busy.started_at >= SLOW;
         if is_back {
@@ -259,7 +270,7 @@ impl Seat {
                 return None;
             }
             Ended::Served(Served { mode, outcome, started_at, finished_at, last_full }) => {
-                self.member.last_full = *last_full;
+                self.remember_full(*last_full);
                 self.served = Some(*finished_at);
                 self.served_full = Some(if *mode == Mode::Full { *finished_at } else { *started_at });
                 // Whose run it was tries it again sooner, while it lives.

@@ -29,7 +29,7 @@ pub struct Member {
     pub schedule_full: Schedule,
     /// When its last run of any mode began that stored something and was not asked to stop, from the store.
     pub last_run: Option<DateTime<Utc>>,
-    /// When its last full run that stored something began, from the store; `None` also where that run
+    /// When its last full run that stored something ended, from the store; `None` also where that run
     /// asked for another.
     pub last_full: Option<DateTime<Utc>>,
 }

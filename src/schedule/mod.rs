@@ -83,6 +83,19 @@ impl Schedule {
         next.unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 
+    /// When a run by this line is owed, given when the last one ended: what came due before that it served. At
+    /// the beginning of time, where there was none.
+    #[must_use]
+    pub fn owed_at(&self, last: Option<DateTime<Utc>>) -> DateTime<Utc> {
+        last.map_or(DateTime::<Utc>::MIN_UTC, |last| self.next_after(last))
+    }
+
+    /// Whether it is owed at `now`. A last run in the future is a clock that was set back, and is none.
+    #[must_use]
+    pub fn is_owed(&self, last: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+        self.owed_at(last.filter(|last| *last <= now)) <= now
+    }
+
     /// The line as written.
     #[must_use]
     pub fn line(&self) -> &str {

@@ -157,7 +157,7 @@ async fn seating(engine: &Engine) -> Result<Seating, AppError> {
             schedule: connection.schedule.clone(),
             schedule_full: connection.schedule_full.clone(),
             last_run: last_run.map(|run| run.started_at),
-            last_full: last_full.filter(|run| !run.needs_full).map(|run| run.started_at),
+            last_full: last_full.filter(|run| !run.needs_full).and_then(|run| run.finished_at),
         });
     }
     Ok(Seating { members, runs_max: engine.config.daemon.runs_max as usize })

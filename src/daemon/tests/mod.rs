@@ -4,6 +4,7 @@ mod again;
 mod overload;
 mod replicas;
 mod reseat;
+mod shown;
 mod signs;
 mod store_watch;
 

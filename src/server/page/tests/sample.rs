@@ -55,6 +55,7 @@ pub(super) fn connection(name: &str) -> ConnectionStatus {
         last_full_success: Some(at() - TimeDelta::hours(9)),
         next_run: Some(at() + TimeDelta::minutes(5)),
         next_full_run: Some(at() + TimeDelta::hours(14)),
+        asks_for_full: false,
         waits: None,
         mapped_user: Some(format!("reporting@{name}.example")),
         scorecards_visible: Some(40),
