@@ -22,7 +22,9 @@ impl Engine {
     /// The store cannot be used.
     pub async fn retire_warnings(&self) -> Result<(), AppError> {
         let targets = &self.warnings().targets;
-        watch::retire(&self.store, targets, &self.config.connections, self.clock.now()).await?;
+        let has_told =
+            watch::retire(&self.store, targets, &self.config.connections, self.clock.now()).await?;
+        self.note_queued(has_told);
         Ok(())
     }
 

@@ -21,7 +21,6 @@ use crate::secrets::{self, TargetSecrets};
 use crate::spool::Budget;
 use crate::store::{Place, Store};
 use crate::survey;
-use crate::watch::Standing;
 
 /// What all passes share.
 #[derive(Debug)]
@@ -172,8 +171,8 @@ impl Engine {
     }
 
     /// Wakes the couriers, if something was told.
-    pub(super) fn note_queued(&self, standing: &Standing) {
-        if standing.has_told {
+    pub(super) fn note_queued(&self, has_told: bool) {
+        if has_told {
             self.queued.send_modify(|count| *count += 1);
         }
     }

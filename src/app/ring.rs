@@ -75,12 +75,15 @@ impl<'a> Ring<'a> {
     ///
     /// # Errors
     /// A credential can be read by root alone, and this process was started by hand.
-    pub(super) fn within_reach(mut self) -> Result<Self, AppError> {
-        let is_out = |pair: &Result<_, SecretError>| matches!(pair, Err(SecretError::RootAlone { .. }));
-        match self.pairs.iter().position(is_out).map(|idx| self.pairs.swap_remove(idx)) {
-            Some(Err(error)) => Err(error.into()),
-            _ => Ok(self),
+    pub(super) fn within_reach(self) -> Result<Self, AppError> {
+        let mut pairs = Vec::new();
+        for pair in self.pairs {
+            match pair {
+                Err(error @ SecretError::RootAlone { .. }) => return Err(error.into()),
+                pair => pairs.push(pair),
+            }
         }
+        Ok(Self { pairs, ..self })
     }
 
     fn facts(&self, now: DateTime<Utc>) -> Facts {
@@ -301,7 +304,7 @@ impl Engine {
         let is_wanted = self.is_wanted(&connection.name);
         let found = Found { hold, examined, leads, still_works, ahead, is_wanted };
         let standing = watch::tell(&self.store, &self.clock, &self.warnings(), connection, found).await?;
-        self.note_queued(&standing);
+        self.note_queued(standing.has_told);
         Ok(standing)
     }
 }

@@ -270,6 +270,20 @@ async fn what_another_process_did_shows_at_the_next_look_and_what_stands_still_i
 }
 
 #[tokio::test]
+async fn the_couriers_hear_of_warnings_that_end_with_their_connection() {
+    let bench = Bench::new(false).await;
+    bench.engine.look_at_keys(&bench.engine.config.connections[0]).await.unwrap();
+    let engine = bench.engine.with_config(Config { connections: Vec::new(), ..bench.config.clone() });
+    let mut queued = bench.engine.queued();
+    queued.mark_unchanged();
+    engine.retire_warnings().await.unwrap();
+    assert!(queued.has_changed().unwrap(), "the key without a date is over");
+    queued.mark_unchanged();
+    engine.retire_warnings().await.unwrap();
+    assert!(!queued.has_changed().unwrap(), "nothing was left to tell");
+}
+
+#[tokio::test]
 async fn a_connection_that_is_forgotten_by_hand_is_gone_at_the_next_look() {
     let bench = Bench::new(false).await;
     bench.pass(Asker::Command).await;

@@ -109,7 +109,7 @@ impl Teller<'_> {
 }
 
 /// Ends the warnings of connections that were taken out of the configuration: nobody looks at them any
-/// more. Their rows stay as they are.
+/// more. Their rows stay as they are. Gives whether there was anything to tell.
 ///
 /// # Errors
 /// The store cannot be read or written.
@@ -118,7 +118,8 @@ pub async fn retire(
     targets: &[Target],
     configured: &[Connection],
     now: DateTime<Utc>,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
+    let mut has_told = false;
     let is_configured = |name: &ConnectionName| configured.iter().any(|known| known.name == *name);
     for open in store.open_warnings().await? {
         let WarningId { connection, .. } = &open.warning.id;
@@ -130,9 +131,10 @@ pub async fn retire(
         if store.open_warnings_of(connection).await?.iter().any(|still| still.warning.id == open.warning.id) {
             let teller = Teller { store, targets, now };
             teller.resolve(&open, "connection is no longer in the configuration").await?;
+            has_told = true;
         }
     }
-    Ok(())
+    Ok(has_told)
 }
 
 /// Lets targets that are new, or newly want a severity, be told what is open.
