@@ -263,6 +263,13 @@ async fn what_another_process_did_shows_at_the_next_look_and_what_stands_still_i
     engine.look_again().await.unwrap();
     assert!(Arc::ptr_eq(&before[0], &shown(&engine)[0]), "nothing moved, and it was looked at again");
     let city = &bench.config.connections[0].name;
+    // The first run asks for another full one.
+    bench.pass(Asker::Command).await;
+    engine.look_again().await.unwrap();
+    assert!(!shown(&engine)[0].is_next_run_full());
+    assert!(bench.engine.store.release_connection(city).await.unwrap());
+    engine.look_again().await.unwrap();
+    assert!(shown(&engine)[0].is_next_run_full());
     let risks = Scope::Kind(KindName::new("risks"));
     bench.engine.store.forget(city, &risks).await.unwrap();
     engine.look_again().await.unwrap();

@@ -14,6 +14,10 @@ use crate::name::ConnectionName;
 pub struct Mark {
     /// The last run that ended.
     run: i64,
+    /// Whether the last run, also one under way, asks for a full one.
+    asks_for_full: i64,
+    /// How much a person has released that no run has used yet.
+    released: i64,
     /// Which warnings are open.
     warnings: i64,
     /// How often those were said.
@@ -36,6 +40,10 @@ const FORGETS: &str = "forgets";
 const MARKS: &str = "SELECT c.name,
    coalesce((SELECT r.id FROM runs AS r WHERE r.connection = c.name
      AND r.finished_at IS NOT NULL ORDER BY r.id DESC LIMIT 1), 0),
+   coalesce((SELECT CAST(CASE WHEN r.needs_full THEN 1 ELSE 0 END AS bigint) FROM runs AS r
+     WHERE r.connection = c.name ORDER BY r.id DESC LIMIT 1), 0),
+   CAST(CASE WHEN c.is_released THEN 1 ELSE 0 END AS bigint)
+     + (SELECT count(*) FROM held AS h WHERE h.connection = c.name AND h.is_released),
    (SELECT CAST(coalesce(sum(w.id), 0) AS bigint) FROM warnings AS w
      WHERE w.connection = c.name AND w.resolved_at IS NULL),
    (SELECT CAST(coalesce(sum(w.said), 0) AS bigint) FROM warnings AS w
@@ -72,8 +80,15 @@ impl Store {
 }
 
 fn mark(row: &Row<'_>) -> Result<(ConnectionName, Mark), Fault> {
-    let (run, warnings, said, keys_asked_at) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-    Ok((ConnectionName::parse(row.text(0)?)?, Mark { run, warnings, said, keys_asked_at }))
+    let mark = Mark {
+        run: row.get(1)?,
+        asks_for_full: row.get(2)?,
+        released: row.get(3)?,
+        warnings: row.get(4)?,
+        said: row.get(5)?,
+        keys_asked_at: row.get(6)?,
+    };
+    Ok((ConnectionName::parse(row.text(0)?)?, mark))
 }
 
 /// Marks that something was forgotten.

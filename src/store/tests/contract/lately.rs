@@ -86,6 +86,18 @@ async fn a_mark_moves_with_what_is_shown_of_a_connection_and_with_nothing_else()
     assert_eq!(has_moved(&bench).await, (true, false));
     another.told(&warning(Event::SyncStale, ""), Phase::Raised, &[], noon()).await.unwrap();
     assert_eq!(has_moved(&bench).await, (true, false));
+    let mut pull = bench.pull(&[]);
+    let digest = "one".to_owned();
+    pull.held = Some(Held { digest, ids: vec![ElementId(1)], since: noon(), is_released: false });
+    bench.sync(&pull).await;
+    assert_eq!(has_moved(&bench).await, (true, false));
+    another.release_kind(&city(), &bench.kind.name).await.unwrap();
+    assert_eq!(has_moved(&bench).await, (true, false));
+    another.accept(&city(), "https://example.com", &[ElementId(1)]).await.unwrap();
+    assert!(another.release_connection(&city()).await.unwrap());
+    assert_eq!(has_moved(&bench).await, (true, false));
+    sync(&mut bench, &objectives(1..=3, "old")).await;
+    assert_eq!(has_moved(&bench).await, (true, false));
     let element = Scope::Element(bench.kind.name.clone(), ElementId(1));
     another.forget(&city(), &element).await.unwrap();
     assert_eq!(has_moved(&bench).await, (false, true));
