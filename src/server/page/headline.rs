@@ -35,13 +35,12 @@ impl<'a> Counted<'a> {
         let those = |fits: fn(&super::connections::Connection<'_>) -> bool| {
             all().filter(|connection| fits(connection)).map(|connection| connection.name()).collect()
         };
-        let not_yet = || all().filter(|connection| connection.standing == Standing::NotYet);
         Self {
             all: all().count() + connections.untold,
             failing: those(|connection| connection.is_failing()),
             unwell: those(|connection| connection.is_failing() || connection.standing == Standing::Partial),
-            not_yet: those(|connection| connection.standing == Standing::NotYet),
-            has_tried: not_yet().any(|connection| connection.status.last_run.is_some()),
+            not_yet: those(|connection| matches!(connection.standing, Standing::NeverRan | Standing::NotYet)),
+            has_tried: all().any(|connection| connection.standing == Standing::NotYet),
         }
     }
 

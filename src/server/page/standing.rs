@@ -17,6 +17,8 @@ pub(super) enum Standing {
     PutOff,
     /// Its last run has no end.
     Unfinished,
+    /// It has had no run.
+    NeverRan,
     /// No run has stored anything yet, and none has failed.
     NotYet,
     /// It has an open warning.
@@ -45,7 +47,7 @@ impl Standing {
             (_, Some(Some(Outcome::Failed | Outcome::Refused))) => Self::Failing,
             (Tone::Warn, _) => Self::Warned,
             (_, Some(Some(Outcome::Partial))) => Self::Partial,
-            (_, None) => Self::NotYet,
+            (_, None) => Self::NeverRan,
             (_, Some(_)) if !has_stored => Self::NotYet,
             (_, Some(None)) => Self::Unfinished,
             (_, Some(Some(Outcome::Deferred))) => Self::PutOff,
@@ -57,7 +59,7 @@ impl Standing {
     /// How urgent.
     pub(super) fn tone(self) -> Tone {
         match self {
-            Self::NotConfigured | Self::NotYet | Self::Unfinished => Tone::Unknown,
+            Self::NotConfigured | Self::NeverRan | Self::NotYet | Self::Unfinished => Tone::Unknown,
             Self::Well | Self::PutOff => Tone::Well,
             Self::Noted => Tone::Info,
             Self::Warned | Self::Partial | Self::Failing | Self::NeverSynced => Tone::Warn,
@@ -72,7 +74,8 @@ impl Standing {
             Self::Well | Self::Noted => "Well",
             Self::PutOff => "Put off",
             Self::Unfinished => "Unfinished",
-            Self::NotYet => "Never run",
+            Self::NeverRan => "Never run",
+            Self::NotYet => "Not synced yet",
             Self::Warned => "Warning",
             Self::Partial => "Partial",
             Self::Failing => "Failed",

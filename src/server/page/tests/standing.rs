@@ -35,7 +35,9 @@ fn all_is_not_well_while_some_have_not_run() {
     let mut put_off = never_run("museum");
     put_off.last_run = connection("museum").last_run;
     put_off.last_run.as_mut().unwrap().outcome = Some(Outcome::Deferred);
-    check(&status(vec![put_off]), "1 not synced yet", "1 connection has not synced yet");
+    let some = status(vec![put_off]);
+    check(&some, "1 not synced yet", "1 connection has not synced yet");
+    assert_shows(&some, &["museum Not synced yet reporting@"]);
 }
 
 #[test]
