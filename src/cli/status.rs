@@ -34,8 +34,9 @@ fn to_text(status: &Status) -> String {
     text
 }
 
-/// Whether the last run failed or was cut short: such a run is made again before it is due.
-fn is_tried_again(status: &ConnectionStatus) -> bool {
+/// Whether the last run failed or was cut short: a daemon, if there is one, makes most of these again before they
+/// are due.
+fn may_be_tried_again(status: &ConnectionStatus) -> bool {
     let last = status.last_run.as_ref();
     last.is_some_and(|run| {
         run.was_stopped() || matches!(run.outcome, Some(Outcome::Failed | Outcome::Deferred))
@@ -58,8 +59,8 @@ fn connection_text(status: &ConnectionStatus) -> String {
         None => {}
     }
     if let (Some(next), Some(full)) = (status.next_run, status.next_full_run) {
-        // How soon is known to the daemon alone, whose page tells.
-        let sooner = if is_tried_again(status) { "; the daemon tries again sooner" } else { "" };
+        // Whether it does, and how soon, is known to the daemon alone, whose page tells.
+        let sooner = if may_be_tried_again(status) { "; a daemon may try again sooner" } else { "" };
         text += &match (status.waits, status.is_next_run_full()) {
             (Some(why), _) => format!("  waits: {why}; asked again at most once an hour\n"),
             (None, true) => format!("  next run {} (full){sooner}\n", instant(next)),

@@ -112,5 +112,5 @@ async fn a_run_that_could_not_even_begin_shows_in_status() {
     bench.run(&["sync"]).await.assert_code(&[2]);
     let status = bench.run(&["status"]).await;
     assert!(status.stdout.contains("failed (full)") && status.stdout.contains("gone.pem"), "{status}");
-    status.assert_names(&["next run", "the daemon tries again sooner"]);
+    status.assert_names(&["next run", "a daemon may try again sooner"]);
 }
