@@ -144,10 +144,14 @@ impl Engine {
 /// Keeps what is shown in step with what other processes do to the store, beside the runs and under the
 /// settings in force, for as long as it is let.
 pub async fn keep_shown(current: watch::Receiver<Arc<Engine>>) {
-    let engine = Arc::clone(&current.borrow());
-    engine.board.has_come().await;
+    // Not the engine: the settings at the start are not those in force for ever.
+    let (board, clock) = {
+        let engine = current.borrow();
+        (Arc::clone(&engine.board), engine.clock.clone())
+    };
+    board.has_come().await;
     loop {
-        engine.clock.sleep(LOOK_EVERY).await;
+        clock.sleep(LOOK_EVERY).await;
         let engine = Arc::clone(&current.borrow());
         // That the store cannot be read is said by who watches it; the next look tries again.
         let _ = engine.look_again().await;

@@ -13,15 +13,18 @@ const LOOK_EVERY: Duration = Duration::from_hours(7 * 24);
 /// Looks the whole store file over once a week, beside the runs: damage that nobody notices spreads into
 /// every backup.
 pub(super) async fn look_over(engine: Arc<Engine>) {
+    let (store, clock, shown) = (engine.store.clone(), engine.clock.clone(), engine.config.store.to_string());
+    // The settings at the start are not those in force for ever.
+    drop(engine);
     let mut wait = FIRST_LOOK_AFTER;
     loop {
-        engine.clock.sleep(wait).await;
+        clock.sleep(wait).await;
         wait = LOOK_EVERY;
-        match engine.store.quick_check().await {
+        match store.quick_check().await {
             Ok(faults) if faults.is_empty() => {}
             Ok(faults) => tracing::error!(
                 event = "store_damaged",
-                store = %engine.config.store,
+                store = shown,
                 faults = faults.join("; "),
                 action = "stop the daemon and restore the file from a backup; the next full run catches up",
                 "store is damaged"
