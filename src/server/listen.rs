@@ -69,7 +69,7 @@ pub(super) async fn serve(
 }
 
 async fn accept(listener: &TcpListener, limits: Limits, site: &Arc<Site>, stop: &watch::Receiver<()>) {
-    let clock = &site.shown.clock;
+    let clock = &site.sources.clock;
     let crowd = Arc::new(Crowd::new(limits.connections_max, clock.clone()));
     // Between two failures some connections come through: it is over when it is not said any more.
     let mut failures = Quiet::default();
@@ -107,7 +107,7 @@ pub(super) async fn answer(
     site: Arc<Site>,
     mut stop: watch::Receiver<()>,
 ) {
-    let stream = Stream::new(socket, usage.clone(), site.shown.clock.clone(), limits.stall);
+    let stream = Stream::new(socket, usage.clone(), site.sources.clock.clone(), limits.stall);
     let service = service_fn(async |request: Request<Incoming>| {
         usage.asked();
         Ok::<_, Infallible>(wire::respond(&request.map(drop), &site).await)

@@ -40,7 +40,7 @@ pub struct Serving {
 
 /// What answers are made of.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub struct Sources {
     /// How everything stands.
     pub board: Arc<Board>,
     /// What was counted.
@@ -52,15 +52,15 @@ pub struct Shown {
 /// What requests are answered from.
 #[derive(Debug)]
 struct Site {
-    shown: Shown,
+    sources: Sources,
     /// Names of its own, besides `localhost` and addresses.
     hosts: Vec<String>,
     shelf: Shelf,
 }
 
 impl Site {
-    fn new(settings: &config::Server, shown: Shown) -> Arc<Self> {
-        Arc::new(Self { shown, hosts: settings.hosts.clone(), shelf: Shelf::default() })
+    fn new(settings: &config::Server, sources: Sources) -> Arc<Self> {
+        Arc::new(Self { sources, hosts: settings.hosts.clone(), shelf: Shelf::default() })
     }
 }
 
@@ -69,37 +69,37 @@ impl Serving {
     ///
     /// # Errors
     /// The address cannot be listened on; a person must change something.
-    pub async fn start(settings: &config::Server, shown: Shown) -> Result<Self, ListenError> {
+    pub async fn start(settings: &config::Server, sources: Sources) -> Result<Self, ListenError> {
         let limits = Limits::default();
         match place::take(settings.listen).await {
             Ok(listener) => {
                 say_started(settings, &listener);
-                Ok(Self::on(listener, limits, settings, shown))
+                Ok(Self::on(listener, limits, settings, sources))
             }
-            Err(error) if error.may_pass() => Ok(Self::later(error, limits, settings, shown)),
+            Err(error) if error.may_pass() => Ok(Self::later(error, limits, settings, sources)),
             Err(error) => Err(error),
         }
     }
 
     /// Answers whoever comes there.
-    fn on(listener: TcpListener, limits: Limits, settings: &config::Server, shown: Shown) -> Self {
+    fn on(listener: TcpListener, limits: Limits, settings: &config::Server, sources: Sources) -> Self {
         let address = listener.local_addr().unwrap_or(settings.listen);
         let (until, stop) = watch::channel(());
-        tokio::spawn(listen::serve(listener, limits, Site::new(settings, shown), stop));
+        tokio::spawn(listen::serve(listener, limits, Site::new(settings, sources), stop));
         Self { address, _until: until }
     }
 
     /// Answers once it can listen.
-    fn later(error: ListenError, limits: Limits, settings: &config::Server, shown: Shown) -> Self {
+    fn later(error: ListenError, limits: Limits, settings: &config::Server, sources: Sources) -> Self {
         let (until, mut stop) = watch::channel(());
         let (address, settings) = (settings.listen, settings.clone());
         tokio::spawn(async move {
             let listener = tokio::select! {
-                listener = place::wait_for(error, &shown.clock) => listener,
+                listener = place::wait_for(error, &sources.clock) => listener,
                 _ = stop.changed() => return,
             };
             say_started(&settings, &listener);
-            listen::serve(listener, limits, Site::new(&settings, shown), stop).await;
+            listen::serve(listener, limits, Site::new(&settings, sources), stop).await;
         });
         Self { address, _until: until }
     }

@@ -32,9 +32,9 @@ async fn start_with(limits: Limits, board: impl Into<Arc<Board>>) -> Serving {
 }
 
 async fn start_at(listen: SocketAddr, limits: Limits, board: impl Into<Arc<Board>>, clock: Clock) -> Serving {
-    let shown = Shown { board: board.into(), metrics: Arc::default(), clock };
+    let sources = Sources { board: board.into(), metrics: Arc::default(), clock };
     let settings = config::Server { listen, hosts: Vec::new() };
-    Serving::on(place::take(settings.listen).await.unwrap(), limits, &settings, shown)
+    Serving::on(place::take(settings.listen).await.unwrap(), limits, &settings, sources)
 }
 
 /// A port that nobody else gets while this is kept. One may listen on it here; where nobody does, it refuses.
@@ -248,11 +248,11 @@ async fn check_lets_go(limits: Limits) {
     let mut deaf = connect(listener.local_addr().unwrap()).await;
     deaf.write_all(get("/api/status.json").as_bytes()).await.unwrap();
     let (socket, _) = listener.accept().await.unwrap();
-    let shown = Shown { board: large().into(), metrics: Arc::default(), clock: Clock::System };
-    let usage = crowd::Usage::new(&shown.clock);
+    let sources = Sources { board: large().into(), metrics: Arc::default(), clock: Clock::System };
+    let usage = crowd::Usage::new(&sources.clock);
     let settings = config::Server { listen: listener.local_addr().unwrap(), hosts: Vec::new() };
     let (_until, stop) = watch::channel(());
-    let answered = listen::answer(socket, usage, limits, Site::new(&settings, shown), stop);
+    let answered = listen::answer(socket, usage, limits, Site::new(&settings, sources), stop);
     timeout(PATIENCE, answered).await.expect("it is let go");
 }
 

@@ -9,7 +9,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use super::host::{self, Stray};
 use super::page::{self, Pace};
 use super::shelf::View;
-use super::{Shown, Site, probes};
+use super::{Site, Sources, probes};
 use crate::metrics::Metrics;
 use crate::status::Status;
 
@@ -86,7 +86,7 @@ async fn answer<B>(request: &Request<B>, site: &Site) -> Answer {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Answer::text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered");
     }
-    let vitals = || site.shown.board.vitals(site.shown.clock.uptime());
+    let vitals = || site.sources.board.vitals(site.sources.clock.uptime());
     let found = |content_type, body| Answer { status: StatusCode::OK, content_type, body };
     let view = async |content_type, view| found(content_type, look(site, view).await);
     match request.uri().path() {
@@ -104,7 +104,7 @@ async fn answer<B>(request: &Request<B>, site: &Site) -> Answer {
 
 /// How everything stands, once it was looked at.
 async fn look(site: &Site, view: View) -> Bytes {
-    let Shown { board, metrics, clock } = &site.shown;
+    let Sources { board, metrics, clock } = &site.sources;
     board.has_come().await;
     let render = || {
         let mut status = board.status(clock.now());

@@ -17,7 +17,7 @@ use crate::board::FirstLook;
 use crate::clock::Clock;
 use crate::daemon::{self, Deliveries, Drained, Member, Orders, Seating, Signs, Turn, Turns};
 use crate::deliver::Courier;
-use crate::server::{Serving, Shown};
+use crate::server::{Serving, Sources};
 use crate::store::{DaemonLock, Store};
 use crate::task::Task;
 use crate::version;
@@ -142,8 +142,8 @@ async fn look_first(engine: Arc<Engine>, _first_look: FirstLook) {
 async fn serve_status(engine: &Engine) -> Result<Option<Serving>, AppError> {
     let Some(settings) = &engine.config.server else { return Ok(None) };
     let (board, metrics) = (Arc::clone(&engine.board), Arc::clone(&engine.metrics));
-    let shown = Shown { board, metrics, clock: engine.clock.clone() };
-    Ok(Some(Serving::start(settings, shown).await?))
+    let sources = Sources { board, metrics, clock: engine.clock.clone() };
+    Ok(Some(Serving::start(settings, sources).await?))
 }
 
 /// The connections with what the store knows of their last runs.

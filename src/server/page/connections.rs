@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 
+use super::condition::Condition;
 use super::kinds::Kinds;
-use super::standing::Standing;
 use super::tone::Tone;
 use super::words::{Moment, grouped, lasted, plural};
 use crate::run::{Counts, Outcome, Run};
@@ -29,7 +29,7 @@ pub(super) struct Connections<'a> {
 }
 
 pub(super) struct Connection<'a> {
-    pub(super) standing: Standing,
+    pub(super) condition: Condition,
     pub(super) tone: Tone,
     /// How it stands, in a word or two.
     pub(super) word: &'static str,
@@ -78,10 +78,10 @@ impl<'a> Connections<'a> {
         });
         let (mut whole, left_behind): (Vec<_>, Vec<_>) =
             shown.partition(|connection| connection.status.is_configured);
-        whole.sort_by_key(|connection| Reverse(connection.standing));
+        whole.sort_by_key(|connection| Reverse(connection.condition));
         let mut lines = Vec::new();
         if whole.len() > WHOLE_MAX {
-            let in_trouble = whole.partition_point(|connection| connection.standing >= Standing::Warned);
+            let in_trouble = whole.partition_point(|connection| connection.condition >= Condition::Warned);
             lines = whole.split_off(in_trouble.min(WHOLE_MAX));
             whole.iter_mut().for_each(|connection| connection.kinds.is_brief = true);
         }
@@ -98,15 +98,15 @@ impl<'a> Connections<'a> {
 
 impl<'a> Connection<'a> {
     fn new(status: &'a ConnectionStatus, said: Tone, is_known: bool, now: DateTime<Utc>) -> Self {
-        let standing = Standing::of(status, said);
-        let (tone, word) = if is_known { (standing.tone(), standing.word()) } else { standing.before() };
+        let condition = Condition::of(status, said);
+        let (tone, word) = if is_known { (condition.tone(), condition.word()) } else { condition.before() };
         let running = status
             .running
             .map(|running| format!("{} run, for {}", running.mode.as_str(), lasted(now - running.since)));
         let next = NextRun::of(status, now);
         let has_two = !matches!(next, NextRun::Waits(_) | NextRun::At(_, true));
         Self {
-            standing,
+            condition,
             tone,
             word,
             status,
@@ -125,10 +125,10 @@ impl<'a> Connection<'a> {
     /// Whether its last run failed and no error says why.
     pub(super) fn is_failing(&self) -> bool {
         let ended = self.status.last_run.as_ref().and_then(|run| run.outcome);
-        match self.standing {
-            Standing::Failing | Standing::NeverSynced => true,
+        match self.condition {
+            Condition::Failing | Condition::NeverSynced => true,
             // A refusal is what an error tells of.
-            Standing::Error => ended == Some(Outcome::Failed),
+            Condition::Error => ended == Some(Outcome::Failed),
             _ => false,
         }
     }

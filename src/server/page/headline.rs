@@ -1,7 +1,7 @@
 //! What the page says first: whether anything needs a person, and whether everything is looked after.
 
+use super::condition::Condition;
 use super::connections::Connections;
-use super::standing::Standing;
 use super::tone::Tone;
 use super::words::{named, plural, sentence};
 use crate::status::Status;
@@ -38,9 +38,11 @@ impl<'a> Counted<'a> {
         Self {
             all: all().count() + connections.untold,
             failing: those(|connection| connection.is_failing()),
-            unwell: those(|connection| connection.is_failing() || connection.standing == Standing::Partial),
-            not_yet: those(|connection| matches!(connection.standing, Standing::NeverRan | Standing::NotYet)),
-            has_tried: all().any(|connection| connection.standing == Standing::NotYet),
+            unwell: those(|connection| connection.is_failing() || connection.condition == Condition::Partial),
+            not_yet: those(|connection| {
+                matches!(connection.condition, Condition::NeverRan | Condition::NotYet)
+            }),
+            has_tried: all().any(|connection| connection.condition == Condition::NotYet),
         }
     }
 

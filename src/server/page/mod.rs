@@ -3,12 +3,12 @@
 //! `templates/`.
 
 mod changes;
+mod condition;
 mod connections;
 mod facts;
 mod headline;
 mod keys;
 mod kinds;
-mod standing;
 #[cfg(test)]
 mod tests;
 mod tone;

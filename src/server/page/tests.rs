@@ -1,11 +1,11 @@
 //! The page for every way things can stand, the escaping of what comes from outside, and the contrast of
 //! the colours. What a browser makes of it stands in `tests/it/page.rs`.
 
+mod condition;
 mod contrast;
 mod keys;
 mod many;
 mod sample;
-mod standing;
 mod warnings;
 
 use chrono::TimeDelta;

@@ -6,7 +6,7 @@ use crate::status::ConnectionStatus;
 
 /// How a connection stands, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Standing {
+pub(super) enum Condition {
     /// Nobody asks for it any more.
     NotConfigured,
     /// Its last run ended well, and nothing is open.
@@ -33,7 +33,7 @@ pub(super) enum Standing {
     Error,
 }
 
-impl Standing {
+impl Condition {
     /// `said`: the most urgent of what is open about it.
     pub(super) fn of(status: &ConnectionStatus, said: Tone) -> Self {
         if !status.is_configured {
