@@ -249,7 +249,9 @@ pub struct WarningStatus {
     pub severity: &'static str,
     /// When it was first raised.
     pub raised_at: DateTime<Utc>,
-    /// For how long it has been open.
+    /// For how long it had been open when it was looked at. Not for programs: what is served may be older, and
+    /// `raised_at` says it for good.
+    #[serde(skip)]
     pub age: String,
     /// When it was last said.
     pub said_at: DateTime<Utc>,

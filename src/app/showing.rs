@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use tokio::sync::watch;
 
 use super::{AppError, Engine};
@@ -27,8 +27,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Looked {
     forgets: i64,
-    /// Of each connection that is shown; `None`: the store did not know it.
-    of: HashMap<ConnectionName, Option<Mark>>,
+    /// Of each connection that is shown, and on which day there; `None`: the store did not know it.
+    of: HashMap<ConnectionName, (Option<Mark>, NaiveDate)>,
     left_behind: BTreeMap<ConnectionName, Mark>,
     /// The last change that is shown; `None`: none is yet.
     last_change: Option<i64>,
@@ -70,7 +70,8 @@ impl Engine {
         self.show_store().await
     }
 
-    /// Looks again at what has moved since it was shown, whoever moved it, and at nothing else.
+    /// Looks again at what has moved since it was shown, whoever moved it, and at connections for which another day
+    /// has begun, by which the days that are left are counted; at nothing else.
     ///
     /// # Errors
     /// The store cannot be read.
@@ -79,7 +80,8 @@ impl Engine {
         let (has_forgotten, is_left_moved, moved) = {
             let looked = self.looking.lock().await;
             let has_moved = |connection: &&Connection| {
-                looked.of.get(&connection.name) != Some(&marks.of.get(&connection.name).cloned())
+                let seen = (marks.of.get(&connection.name).cloned(), self.today(connection));
+                looked.of.get(&connection.name) != Some(&seen)
             };
             let moved: Vec<&Connection> = self.config.connections.iter().filter(has_moved).collect();
             (looked.forgets != marks.forgets, looked.left_behind != self.left_behind(&marks), moved)
@@ -109,11 +111,16 @@ impl Engine {
     async fn show_connection(&self, connection: &Connection) -> Result<(), AppError> {
         let mut looked = self.looking.lock().await;
         // From before: what moves meanwhile is looked at once more.
-        let mark = self.store.mark(&connection.name).await?;
+        let seen = (self.store.mark(&connection.name).await?, self.today(connection));
         let (status, warnings) = survey::connection(&self.store, connection, self.clock.now()).await?;
         self.board.show(&connection.name, status, warnings);
-        looked.of.insert(connection.name.clone(), mark);
+        looked.of.insert(connection.name.clone(), seen);
         Ok(())
+    }
+
+    /// The day it is in the connection's time zone.
+    fn today(&self, connection: &Connection) -> NaiveDate {
+        self.clock.now().with_timezone(&connection.timezone).date_naive()
     }
 
     async fn show_left_behind(&self, marks: &Marks) -> Result<(), AppError> {

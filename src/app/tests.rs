@@ -276,6 +276,21 @@ async fn what_another_process_did_shows_at_the_next_look_and_what_stands_still_i
     assert!(shown(&engine)[0].kinds.iter().all(|kind| kind.kind != "risks" || kind.present == 0));
 }
 
+/// A yearly schedule leaves hours between two turns.
+#[tokio::test]
+async fn days_that_are_left_show_as_soon_as_the_day_has_begun() {
+    let bench = Bench::new(false).await;
+    let mut config = bench.config.clone();
+    let today = bench.clock.now().with_timezone(&config.connections[0].timezone).date_naive();
+    config.connections[0].key.expires = Some(today + TimeDelta::days(5));
+    let engine = watching(&bench, config).await;
+    let left = || shown(&engine)[0].keys[0].days_left;
+    assert_eq!(left(), Some(5));
+    bench.wait(TimeDelta::days(1));
+    engine.look_again().await.unwrap();
+    assert_eq!(left(), Some(4));
+}
+
 #[tokio::test]
 async fn the_couriers_hear_of_warnings_that_end_with_their_connection() {
     let bench = Bench::new(false).await;

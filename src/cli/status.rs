@@ -6,13 +6,30 @@ use super::warnings::open_text;
 use super::{Exit, Output};
 use crate::app::{self, AppError, Engine, Settings};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::run::Outcome;
 use crate::status::{ConnectionStatus, Status};
+use crate::store::DaemonLock;
 
 pub(super) fn run(settings: &Settings, out: &Output) -> Result<Exit, AppError> {
     let status = app::block_on(status(settings))??;
-    out.result(&status, || to_text(&status))?;
+    out.result(&status, || missing_text(&settings.config) + &to_text(&status))?;
     Ok(Exit::Done)
+}
+
+/// What is not there, so that nobody takes it for empty or waits for it.
+fn missing_text(config: &Config) -> String {
+    let mut text = String::new();
+    if let Some(store) =
+        config.store.sqlite_path().filter(|path| path.try_exists().is_ok_and(|is_there| !is_there))
+    {
+        text += &format!("no store yet at {}: the first sync makes it\n", store.display());
+    }
+    let is_running = DaemonLock::look(&config.daemon_place()).is_ok_and(|pulse| pulse.is_held);
+    if !is_running {
+        text += "no daemon runs here: what is due below waits for one, or for `clearpoint-sync sync`\n";
+    }
+    text
 }
 
 async fn status(settings: &Settings) -> Result<Status, AppError> {
@@ -100,6 +117,27 @@ fn to_the_second(stored: &str) -> String {
 mod tests {
     use super::*;
     use crate::name::ConnectionName;
+
+    #[test]
+    fn a_store_that_is_not_there_yet_and_a_daemon_that_does_not_run_are_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store.db");
+        let text = format!(
+            "[store.sqlite]\npath = {store:?}\n[connections.city.key]\nname = \"k\"\n\
+             access_key = {{ env = \"A\" }}\nsecret_key = {{ env = \"B\" }}"
+        );
+        let config = Config::parse(&text, &dir.path().join("config.toml")).unwrap();
+        let told = missing_text(&config);
+        assert!(told.contains(&format!("no store yet at {}", store.display())), "{told}");
+        assert!(told.contains("no daemon runs here"), "{told}");
+        std::fs::write(&store, "").unwrap();
+        std::fs::write(dir.path().join("store.db.daemon.lock"), "pid 7, run since 2027-03-31T12:00:00Z")
+            .unwrap();
+        assert!(!missing_text(&config).contains("no store"));
+        let lock = std::fs::File::open(dir.path().join("store.db.daemon.lock")).unwrap();
+        lock.lock().unwrap();
+        assert_eq!(missing_text(&config), "");
+    }
 
     #[test]
     fn a_connection_that_waits_says_why_and_a_next_run_that_is_full_is_told_once() {
