@@ -14,6 +14,8 @@ use crate::name::ConnectionName;
 pub struct Mark {
     /// The last run that ended.
     run: i64,
+    /// Of how many kinds the last run, also one under way, is done.
+    kinds: i64,
     /// Whether the last run, also one under way, asks for a full one.
     asks_for_full: i64,
     /// How much a person has released that no run has used yet.
@@ -40,6 +42,8 @@ const FORGETS: &str = "forgets";
 const MARKS: &str = "SELECT c.name,
    coalesce((SELECT r.id FROM runs AS r WHERE r.connection = c.name
      AND r.finished_at IS NOT NULL ORDER BY r.id DESC LIMIT 1), 0),
+   (SELECT count(*) FROM run_kinds AS k
+     WHERE k.run = (SELECT max(r.id) FROM runs AS r WHERE r.connection = c.name)),
    coalesce((SELECT CAST(CASE WHEN r.needs_full THEN 1 ELSE 0 END AS bigint) FROM runs AS r
      WHERE r.connection = c.name ORDER BY r.id DESC LIMIT 1), 0),
    CAST(CASE WHEN c.is_released THEN 1 ELSE 0 END AS bigint)
@@ -82,11 +86,12 @@ impl Store {
 fn mark(row: &Row<'_>) -> Result<(ConnectionName, Mark), Fault> {
     let mark = Mark {
         run: row.get(1)?,
-        asks_for_full: row.get(2)?,
-        released: row.get(3)?,
-        warnings: row.get(4)?,
-        said: row.get(5)?,
-        keys_asked_at: row.get(6)?,
+        kinds: row.get(2)?,
+        asks_for_full: row.get(3)?,
+        released: row.get(4)?,
+        warnings: row.get(5)?,
+        said: row.get(6)?,
+        keys_asked_at: row.get(7)?,
     };
     Ok((ConnectionName::parse(row.text(0)?)?, mark))
 }

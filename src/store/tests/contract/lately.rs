@@ -80,8 +80,17 @@ async fn a_mark_moves_with_what_is_shown_of_a_connection_and_with_nothing_else()
         (before.of != seen.of, before.forgets != seen.forgets)
     };
     assert_eq!(has_moved(&bench).await, (false, false));
-    bench.begin().await;
+    let run = bench.begin().await;
     assert_eq!(has_moved(&bench).await, (false, false), "a run under way has changed nothing yet");
+    let users = KindRun {
+        kind: kind("users").name,
+        outcome: KindOutcome::Complete,
+        reason: None,
+        started_at: noon(),
+        counts: Counts::default(),
+    };
+    bench.store.record_kind(run, &city(), &users, None).await.unwrap();
+    assert_eq!(has_moved(&bench).await, (true, false), "it is done with a kind");
     sync(&mut bench, &objectives(1..=3, "old")).await;
     assert_eq!(has_moved(&bench).await, (true, false));
     another.told(&warning(Event::SyncStale, ""), Phase::Raised, &[], noon()).await.unwrap();
