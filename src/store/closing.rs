@@ -72,6 +72,22 @@ mod tests {
         assert!(reads.await.unwrap_err().is_cancelled());
     }
 
+    /// What is new stands in the write-ahead log still.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_store_that_another_process_is_at_is_not_called_closed() {
+        for other_does in ["BEGIN; SELECT count(*) FROM runs", "BEGIN IMMEDIATE"] {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("store.db");
+            let store = Store::open(&Place::file(&path), noon()).await.unwrap();
+            let other = rusqlite::Connection::open(&path).unwrap();
+            other.execute_batch(other_does).unwrap();
+            let closing = store.close(&Clock::System, Duration::from_millis(50));
+            let is_closed = tokio::time::timeout(Duration::from_secs(20), closing).await;
+            assert_eq!(is_closed, Ok(false), "{other_does}");
+            assert!(std::fs::metadata(dir.path().join("store.db-wal")).unwrap().len() > 0, "{other_does}");
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_copy_is_broken_off_and_nothing_of_it_left() {
         let dir = tempfile::tempdir().unwrap();

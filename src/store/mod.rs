@@ -67,6 +67,7 @@ use crate::plan::{Held, Plan, Verdicts};
 use crate::run::{KindRun, RunId};
 use crate::snapshot::{PageImprints, Rejected, Snapshot};
 use crate::spool::Spool;
+use crate::task::Task;
 
 pub use ages::KindAge;
 pub use commit::Committed;
@@ -90,6 +91,8 @@ pub use warnings::{DeliveryRecord, WarningRecord};
 
 /// So often it is looked whether a store that is to be closed is still worked with.
 const CLOSE_LOOK: Duration = Duration::from_millis(10);
+/// So much longer than the patience with others may the work on the disk take.
+const CLOSE_GRACE: Duration = Duration::from_secs(1);
 
 /// Why the store did not do what was asked, by what the caller does about it.
 #[derive(Debug, thiserror::Error)]
@@ -222,21 +225,26 @@ impl Store {
     }
 
     /// Closes the store once nobody else in this process works with it: a file then holds all that its write-ahead
-    /// log held, which is gone. `false`: somebody still does after `patience`, and whoever opens the file next takes
-    /// the log in.
+    /// log held, which is gone. `false`: after `patience` somebody still does, or another process is at the file,
+    /// and whoever opens it next takes the log in.
     pub async fn close(self, clock: &Clock, patience: Duration) -> bool {
         let Self::Sqlite(mut db) = self else { return true };
         db.closing.begin();
-        let until = clock.now() + patience;
+        let until = clock.uptime() + patience;
         loop {
+            let left = until.saturating_sub(clock.uptime());
             db = match Arc::try_unwrap(db) {
                 Ok(db) => {
-                    db.close();
-                    return true;
+                    // On a thread of its own: whoever is at the file holds it up, and other things are heard meanwhile.
+                    let closing = Task::begin(async move { db.close(left) });
+                    return tokio::select! {
+                        is_closed = closing.end() => is_closed,
+                        () = clock.sleep(left + CLOSE_GRACE) => false,
+                    };
                 }
                 Err(shared) => shared,
             };
-            if clock.now() >= until {
+            if left.is_zero() {
                 return false;
             }
             clock.sleep(CLOSE_LOOK).await;

@@ -2,9 +2,10 @@
 //! memory back; closing it.
 
 use std::io::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
+use std::time::Duration;
 
-use rusqlite::TransactionBehavior;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
 use super::explain::{cure, explain};
@@ -54,16 +55,17 @@ impl Sqlite {
         }
     }
 
-    /// Takes the write-ahead log into the file, also where others look at it meanwhile, and closes it.
-    pub(super) fn close(self) {
+    /// Takes the write-ahead log into the file, also where others look at it meanwhile, and closes it. `false`: for
+    /// as long as `patience` others read what came before or write, or it cannot be written; whoever opens it next
+    /// makes up for that.
+    pub(super) fn close(self, patience: Duration) -> bool {
         blocking(|| {
             let Self { reader, writer, .. } = self;
             drop(reader);
-            if let Some(Ok(sql)) = writer.map(Mutex::into_inner) {
-                // Whoever opens it next makes up for that.
-                let _ = sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-            }
-        });
+            let Some(writer) = writer else { return true };
+            let sql = writer.into_inner().unwrap_or_else(PoisonError::into_inner);
+            sql.busy_timeout(patience).and_then(|()| take_in_log(&sql)).unwrap_or(false)
+        })
     }
 
     /// What SQLite finds wrong with the file, if anything. Looks by itself, for it may take minutes.
@@ -79,10 +81,14 @@ impl Sqlite {
     }
 }
 
+/// Takes the write-ahead log into the file and empties it. `false`: others are at the file for longer than is waited
+/// for them.
+pub(super) fn take_in_log(sql: &Connection) -> rusqlite::Result<bool> {
+    sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map(|is_busy: bool| !is_busy)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// A large file takes minutes; meanwhile runs go on, and the store answers.

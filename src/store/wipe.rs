@@ -10,6 +10,7 @@ use super::lanes::blocking;
 use super::publish::refuse_without_room;
 use super::sql::Fault;
 use super::sqlite::folder_of;
+use super::upkeep::take_in_log;
 use super::{Store, StoreError};
 
 /// The file is written to a scratch file, and from there into the log.
@@ -51,8 +52,7 @@ fn rewrite(sql: &Connection, store: &std::path::Path) -> Result<(), Fault> {
     let written = sql.execute_batch("VACUUM");
     sql.pragma_update(None, "temp_store", "memory")?;
     written?;
-    let is_busy: bool = sql.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    if is_busy {
+    if !take_in_log(sql)? {
         return Err("another program reads an earlier state of it".into());
     }
     Ok(())

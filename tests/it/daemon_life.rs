@@ -28,19 +28,25 @@ async fn bench() -> Bench {
 }
 
 /// Where a daemon tells how far it is.
-struct Ear(UnixDatagram);
+pub(super) struct Ear(UnixDatagram);
 
 impl Ear {
-    /// Starts a daemon that is heard.
-    fn start(bench: &Bench) -> (Self, Running) {
-        let path = bench.file("notify");
-        let ear = Self(UnixDatagram::bind(&path).unwrap());
+    /// An ear at a path.
+    pub(super) fn at(path: &Path) -> Self {
+        let ear = Self(UnixDatagram::bind(path).unwrap());
         ear.0.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        ear
+    }
+
+    /// Starts a daemon that is heard.
+    pub(super) fn start(bench: &Bench) -> (Self, Running) {
+        let path = bench.file("notify");
+        let ear = Self::at(&path);
         let variables = [("NOTIFY_SOCKET", path.as_os_str())];
         (ear, Running::start_among(&variables, &bench.file("config.toml"), &["run"]))
     }
 
-    fn hears(&self, state: &str) {
+    pub(super) fn hears(&self, state: &str) {
         let mut buffer = [0; 512];
         loop {
             let length = self.0.recv(&mut buffer).unwrap_or_else(|error| panic!("no {state}: {error}"));

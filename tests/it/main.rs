@@ -8,6 +8,7 @@ mod a_real_postgres;
 mod account;
 mod alertmanager;
 mod analyst;
+mod at_the_file;
 mod busy;
 mod canary;
 mod chromium;

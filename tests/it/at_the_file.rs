@@ -1,0 +1,56 @@
+//! Another program is in the middle of something in the store's file while this one is stopped.
+
+use std::time::{Duration, Instant};
+
+use clearpoint_sync::simulator::{Size, World};
+use rusqlite::Connection;
+use rustix::process::Signal;
+
+use crate::daemon_life::Ear;
+use crate::harness::Bench;
+use crate::program::{Ran, Running, signal};
+
+/// A daemon whose store another program reads, and goes on reading.
+async fn read_by_another(bench: &Bench) -> (Ear, Running, Connection) {
+    bench.sync_full().await;
+    let (ear, daemon) = Ear::start(bench);
+    ear.hears("READY=1");
+    // It turns, and once more when it has looked at the keys: nothing is under way then.
+    ear.hears("WATCHDOG=1");
+    ear.hears("WATCHDOG=1");
+    // In the write-ahead log from here on.
+    bench.look.change("UPDATE runs SET reason = 'as before'");
+    let other = Connection::open(bench.file("clearpoint.db")).unwrap();
+    other.execute_batch("BEGIN; SELECT count(*) FROM runs").unwrap();
+    (ear, daemon, other)
+}
+
+#[track_caller]
+fn check_not_closed(ran: &Ran) {
+    ran.assert_code(&[0]);
+    assert_eq!(ran.told("runs_cut").as_deref(), Some("0"), "{ran}");
+    assert_eq!(ran.told("store_closed").as_deref(), Some("false"), "{ran}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_a_few_seconds_for_whoever_reads_the_store_and_says_that_it_is_not_closed() {
+    let bench = Bench::new(World::generate(331, &Size::small())).await;
+    let (_ear, daemon, _other) = read_by_another(&bench).await;
+    let asked = Instant::now();
+    let ran = daemon.stop().await;
+    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}: {ran}", asked.elapsed());
+    check_not_closed(&ran);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_request_to_stop_waits_for_nobody_who_reads_the_store() {
+    let bench = Bench::new(World::generate(332, &Size::small())).await;
+    let (ear, daemon, _other) = read_by_another(&bench).await;
+    let asked = Instant::now();
+    signal(daemon.pid, Signal::TERM);
+    ear.hears("STOPPING=1");
+    signal(daemon.pid, Signal::TERM);
+    let ran = daemon.end().await;
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}: {ran}", asked.elapsed());
+    check_not_closed(&ran);
+}
