@@ -19,5 +19,7 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    cli.run().into()
+    let exit = cli.run();
+    telemetry::flush();
+    exit.into()
 }

@@ -9,11 +9,13 @@ mod fields;
 mod journal;
 mod line;
 mod outlet;
+mod relay;
 #[cfg(test)]
 mod tests;
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
 
 use tracing::{Event, Level, Metadata, Subscriber, span};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, Targets, filter_fn};
@@ -29,6 +31,17 @@ use outlet::Outlet;
 
 /// What is heard where nothing else was asked for.
 pub const FILTER: &str = "info";
+
+/// Takes away what stands on a terminal's last line.
+const ERASE: &str = "\r\u{1b}[2K";
+/// Of a terminal that does not say how wide it is.
+const COLUMNS: usize = 80;
+
+static STDERR: OnceLock<Outlet<io::Stderr>> = OnceLock::new();
+
+fn stderr() -> &'static Outlet<io::Stderr> {
+    STDERR.get_or_init(|| Outlet::new(io::stderr()))
+}
 
 /// Why logging could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -54,14 +67,33 @@ pub enum TelemetryError {
 pub fn init(format: LogFormat, filter: &str, clock: Clock) -> Result<(), TelemetryError> {
     let Way { look, is_native } = Way::of_stderr(format);
     // A progress bar that stands on the terminal's last line makes room, and is drawn again below.
-    let erase = if io::stderr().is_terminal() && !is_dumb() { "\r\u{1b}[2K" } else { "" };
-    let outlet = Outlet::new(io::stderr());
+    let erase = if can_draw() { ERASE } else { "" };
     let write = move |line: &str, lost_line: &dyn Fn(u64) -> String| {
-        outlet.write(&format!("{erase}{line}"), lost_line);
+        stderr().write(&format!("{erase}{line}"), lost_line);
     };
     let journal = if is_native { Journal::open() } else { None };
     let lines = Lines { look, journal, clock, write: Box::new(write) };
     tracing::subscriber::set_global_default(heard(filter, lines)?).map_err(TelemetryError::Started)
+}
+
+/// Draws a line on the terminal that stderr is, in the place of the last one that was drawn; an empty one takes that
+/// away. Nothing where stderr is none, or nobody reads it: whoever draws is kept from nothing.
+pub fn draw(line: &str) {
+    if !can_draw() {
+        return;
+    }
+    let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
+    // What reaches the last column goes on in the next line, and that one alone is erased.
+    let room = if columns == 0 { COLUMNS } else { columns.into() } - 1;
+    let line: String = line.chars().filter(|c| !c.is_control()).take(room).collect();
+    stderr().draw(&format!("{ERASE}{line}"));
+}
+
+/// Waits a moment for whoever reads the log; before the process ends.
+pub fn flush() {
+    if let Some(stderr) = STDERR.get() {
+        stderr.flush();
+    }
 }
 
 /// What [`init`] starts, with each finished line handed to `write`.
@@ -184,6 +216,11 @@ fn is_journal() -> bool {
             .is_ok_and(|stderr| stream == *OsStr::new(&format!("{}:{}", stderr.st_dev, stderr.st_ino)))
     };
     variable("JOURNAL_STREAM").is_some_and(is_stderr)
+}
+
+/// Whether stderr is a terminal on which a line can be drawn over.
+fn can_draw() -> bool {
+    io::stderr().is_terminal() && !is_dumb()
 }
 
 /// Whether the terminal takes text alone.

@@ -63,6 +63,7 @@ mod stale;
 mod stopped;
 mod store_copy;
 mod terminal;
+mod unread;
 mod visibility;
 mod ways;
 mod worlds;

@@ -24,18 +24,28 @@ fn on_a_terminal(no_color: Option<&str>, config: &Path, arguments: &[&str]) -> S
     typed_on_a_terminal(command, "").1
 }
 
-/// Runs a command on a terminal of its own where somebody types this; gives its exit code and what it prints,
-/// both outputs together.
-pub(super) fn typed_on_a_terminal(mut command: Command, typed: &str) -> (i32, String) {
+/// A new terminal, and its name.
+pub(super) fn terminal() -> (File, String) {
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
     grantpt(&terminal).unwrap();
     unlockpt(&terminal).unwrap();
     let name = ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
-    let side = || Stdio::from(File::options().read(true).write(true).open(&name).unwrap());
+    (File::from(terminal), name)
+}
+
+/// The side of a terminal that programs have.
+pub(super) fn side(name: &str) -> File {
+    File::options().read(true).write(true).open(name).unwrap()
+}
+
+/// Runs a command on a terminal of its own where somebody types this; gives its exit code and what it prints,
+/// both outputs together.
+pub(super) fn typed_on_a_terminal(mut command: Command, typed: &str) -> (i32, String) {
+    let (mut terminal, name) = terminal();
+    let side = || Stdio::from(side(&name));
     let mut child = command.stdin(side()).stdout(side()).stderr(side()).spawn().unwrap();
     // Our copies of the program's side: while one is open, the terminal never ends.
     drop(command);
-    let mut terminal = File::from(terminal);
     terminal.write_all(typed.as_bytes()).unwrap();
     let mut printed = Vec::new();
     // A terminal whose other side is gone ends with an error.

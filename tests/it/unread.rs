@@ -1,0 +1,95 @@
+//! A terminal that nobody reads keeps nobody from his work.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use clearpoint_sync::clock::Clock;
+use clearpoint_sync::simulator::{Size, World};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+
+use crate::daemon_life::Ear;
+use crate::harness::Bench;
+use crate::program::signal;
+use crate::terminal::{side, terminal};
+
+/// A terminal with hardly any room: it can be written, and whoever writes a line to it waits until it is read.
+fn unread_terminal() -> (File, File) {
+    let (mut terminal, name) = terminal();
+    let (mut filling, program) = (side(&name), side(&name));
+    rustix::io::ioctl_fionbio(&filling, true).unwrap();
+    // It takes room back in pieces of a few thousand bytes.
+    let mut piece = fill(&mut filling, usize::MAX);
+    for _ in 0..3 {
+        while !has_room(&program) {
+            terminal.read_exact(&mut [0; 50]).unwrap();
+        }
+        piece = fill(&mut filling, usize::MAX);
+    }
+    while !has_room(&program) {
+        terminal.read_exact(&mut [0; 50]).unwrap();
+    }
+    fill(&mut filling, piece - 20);
+    assert!(has_room(&program));
+    (terminal, program)
+}
+
+/// Fills a terminal up, with no more than `most` bytes; gives how many it took.
+fn fill(terminal: &mut File, most: usize) -> usize {
+    for count in 0..most {
+        match terminal.write(b"x") {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return count,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    most
+}
+
+fn has_room(terminal: &File) -> bool {
+    poll(&mut [PollFd::new(terminal, PollFlags::OUT)], Some(&Timespec::default())).unwrap() > 0
+}
+
+fn start(bench: &Bench, stderr: File, arguments: &[&str], notify: &Path) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_clearpoint-sync"))
+        .arg("--config")
+        .arg(bench.file("config.toml"))
+        .args(arguments)
+        .env("TERM", "xterm-256color")
+        .env("NOTIFY_SOCKET", notify)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(stderr)
+        .spawn()
+        .unwrap()
+}
+
+/// How it ends within a time; `None`: it does not, and is killed.
+async fn end(mut child: Child, patience: Duration) -> Option<ExitStatus> {
+    let start = Instant::now();
+    while start.elapsed() < patience {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        Clock::System.sleep(Duration::from_millis(20)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    None
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_serves_and_ends_on_a_terminal_that_nobody_reads() {
+    let bench = Bench::new(World::generate(341, &Size::small())).await;
+    bench.sync_full().await;
+    let (_terminal, program) = unread_terminal();
+    let ear = Ear::at(&bench.file("notify"));
+    let daemon = start(&bench, program, &["run"], &bench.file("notify"));
+    ear.hears("READY=1");
+    signal(daemon.id(), Signal::TERM);
+    let ended = end(daemon, Duration::from_secs(20)).await;
+    assert_eq!(ended.expect("it hangs").code(), Some(0));
+}
