@@ -84,6 +84,15 @@ async fn no_color_takes_the_colour_out_of_help_errors_log_and_progress() {
     check(&config, &["sync"], "run finished");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_shows_how_far_it_is_and_leaves_nothing_of_that() {
+    let bench = Bench::new(World::generate(12, &Size::small())).await;
+    let printed = on_a_terminal(None, &bench.file("config.toml"), &["--log", "error", "sync"]);
+    let (bar, rest) = printed.rsplit_once("\r\u{1b}[2K").unwrap_or_else(|| panic!("no bar: {printed:?}"));
+    assert!(bar.contains("city ") && bar.contains('░'), "{printed:?}");
+    assert!(rest.starts_with("CONNECTION"), "{printed:?}");
+}
+
 /// What the words of a command line so far are completed to.
 fn completed(config: &Path, script: &str) -> String {
     let file = config.with_extension("bash");

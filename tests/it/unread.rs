@@ -93,3 +93,14 @@ async fn a_daemon_serves_and_ends_on_a_terminal_that_nobody_reads() {
     let ended = end(daemon, Duration::from_secs(20)).await;
     assert_eq!(ended.expect("it hangs").code(), Some(0));
 }
+
+/// Of a log that tells errors alone nothing is seen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_progress_bar_that_nobody_looks_at_holds_up_no_sync() {
+    let bench = Bench::new(World::generate(342, &Size::small())).await;
+    let (_terminal, program) = unread_terminal();
+    let sync = start(&bench, program, &["--log", "error", "sync"], &bench.file("notify"));
+    let ended = end(sync, Duration::from_secs(60)).await;
+    assert_eq!(ended.expect("it hangs").code(), Some(0));
+    bench.assert_mirrors();
+}
