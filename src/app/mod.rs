@@ -57,13 +57,26 @@ pub fn block_on<T>(work: impl Future<Output = T>) -> Result<T, AppError> {
     Ok(done)
 }
 
+/// Counts how often the program was asked to stop, by SIGTERM or SIGINT.
+///
+/// # Errors
+/// The signals cannot be registered.
+pub fn stops() -> Result<watch::Receiver<u32>, AppError> {
+    let context = "cannot register signals";
+    daemon::stops().map_err(|source| AppError::System { context, source })
+}
+
 /// A receiver that turns true at SIGTERM or SIGINT: what runs then ends at its next safe point.
 ///
 /// # Errors
 /// The signals cannot be registered.
 pub fn cancel_on_signal() -> Result<watch::Receiver<bool>, AppError> {
-    let context = "cannot register signals";
-    let mut stops = daemon::stops().map_err(|source| AppError::System { context, source })?;
+    Ok(cancel_on(stops()?))
+}
+
+/// A receiver that turns true at the first of these requests to stop.
+#[must_use]
+pub fn cancel_on(mut stops: watch::Receiver<u32>) -> watch::Receiver<bool> {
     let (cancel, receiver) = watch::channel(false);
     tokio::spawn(async move {
         if stops.wait_for(|stops| *stops > 0).await.is_ok() {
@@ -72,7 +85,7 @@ pub fn cancel_on_signal() -> Result<watch::Receiver<bool>, AppError> {
         // Kept until the end, so that receivers can tell "not asked" from "nobody can ask".
         cancel.closed().await;
     });
-    Ok(receiver)
+    receiver
 }
 
 /// The service manager, if one started us.

@@ -1,5 +1,6 @@
 //! `sync`: one pass over every connection, or one, then exit: for cron, for a container, by hand.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -10,8 +11,10 @@ use super::output::table;
 use super::{Exit, Output, progress};
 use crate::app::{self, AppError, Asker, Engine, Order, Passed, Settings};
 use crate::clock::Clock;
-use crate::config::Connection;
+use crate::config::{Config, Connection};
 use crate::cycle::Progress;
+use crate::daemon;
+use crate::deliver::Courier;
 use crate::run::{Mode, Run};
 use crate::task::Task;
 
@@ -19,6 +22,8 @@ use crate::task::Task;
 const DELIVER_MAX: Duration = Duration::from_secs(15);
 /// The same once it is asked to stop.
 const DELIVER_STOPPED_MAX: Duration = Duration::from_secs(3);
+/// How long the store is waited for at the end, where a copy of it is under way.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Args)]
 #[command(after_help = "Without --full or --incremental a sync is full when schedule_full had a due time \
@@ -61,88 +66,137 @@ pub(super) fn run(settings: Settings, arguments: &Arguments, out: &Output) -> Re
 }
 
 async fn sync_all(settings: Settings, arguments: &Arguments) -> Result<(Vec<Synced>, Exit), AppError> {
-    let mut cancel = app::cancel_on_signal()?;
+    let stop = Stop::new()?;
     let connections = settings.config.connections.clone();
-    // On a thread of its own: whoever keeps the store to himself holds it up, and a stop is heard meanwhile.
-    let opening = Task::begin(Engine::open(settings.config, Clock::System));
-    let engine = tokio::select! {
-        engine = opening.end() => engine?,
-        Ok(_) = cancel.wait_for(|stop| *stop) => {
-            let wanted = |connection: &&Connection| {
-                arguments.connection.as_ref().is_none_or(|name| *name == connection.name.as_str())
-            };
-            let reached_none = connections.iter().filter(wanted).map(not_reached);
-            return Ok((reached_none.map(|(one, _)| one).collect(), Exit::Partial));
-        }
+    let Some(opened) = stop.or_cut(Duration::ZERO, open(settings.config)).await else {
+        let wanted = |connection: &&Connection| {
+            arguments.connection.as_ref().is_none_or(|name| *name == connection.name.as_str())
+        };
+        let reached_none = connections.iter().filter(wanted).map(|one| not_ended(one, NOT_REACHED));
+        return Ok((reached_none.map(|(one, _)| one).collect(), Exit::Partial));
     };
-    app::refuse_shared_keys(&engine.config)?;
-    engine.look_at_secrets();
-    let couriers = engine.couriers().await?;
+    let (engine, couriers) = opened?;
     let mut synced = Vec::new();
     let mut exits = Vec::new();
     for connection in engine.connections(arguments.connection.as_deref())? {
-        let is_stopped = *cancel.borrow();
-        let (one, exit) = match is_stopped {
-            true => not_reached(connection),
-            false => sync_one(&engine, connection, arguments.mode(), cancel.clone()).await,
+        let (one, exit) = match stop.is_asked() {
+            true => not_ended(connection, NOT_REACHED),
+            false => sync_one(&engine, connection, arguments.mode(), &stop).await,
         };
         synced.push(one);
         exits.push(exit);
     }
-    // A copy of a large store takes longer than whoever stops the program waits.
-    let is_stopped = *cancel.borrow();
-    if !is_stopped && let Err(error) = engine.publish().await {
-        let error = error.to_text();
-        tracing::error!(event = "publish_failed", error, "copy for readers is not made");
-        exits.push(Exit::Partial);
-    }
-    tokio::select! {
-        () = app::deliver_once(couriers, DELIVER_MAX) => {}
-        () = stopped(cancel, &engine.clock) => {}
+    let is_copy_whole = stop.is_asked() || publish(&engine, &stop, &mut exits).await;
+    stop.or_cut(DELIVER_STOPPED_MAX, app::deliver_once(couriers, DELIVER_MAX)).await;
+    if !is_copy_whole {
+        let (store, clock) = (engine.store.clone(), engine.clock.clone());
+        drop(engine);
+        // Breaks it off, so that nothing of it is left.
+        stop.or_cut(CLOSE_MAX, async move { store.close(&clock, CLOSE_MAX).await }).await;
     }
     Ok((synced, Exit::worst(exits)))
 }
 
-/// What becomes of a connection whose turn did not come before the program was asked to stop: nothing, and no run
-/// has failed.
-fn not_reached(connection: &Connection) -> (Synced, Exit) {
-    let (exit, text) = (Exit::Partial, "the program was asked to stop before its turn".to_owned());
-    (
-        Synced { connection: connection.name.to_string(), exit: exit.code(), run: None, error: Some(text) },
-        exit,
-    )
+/// All that comes before the first connection.
+async fn open(config: Config) -> Result<(Arc<Engine>, Vec<Courier>), AppError> {
+    let engine = Engine::open(config, Clock::System).await?;
+    app::refuse_shared_keys(&engine.config)?;
+    engine.look_at_secrets();
+    let couriers = engine.couriers().await?;
+    Ok((Arc::new(engine), couriers))
 }
 
-/// A short while after the program is asked to stop.
-async fn stopped(mut cancel: watch::Receiver<bool>, clock: &Clock) {
-    if cancel.wait_for(|stop| *stop).await.is_err() {
-        std::future::pending::<()>().await;
+/// Makes the copy for readers, if one is due. `false`: it is under way still, for to copy a large store takes longer
+/// than whoever stops the program waits.
+async fn publish(engine: &Arc<Engine>, stop: &Stop, exits: &mut Vec<Exit>) -> bool {
+    let publishing = Arc::clone(engine);
+    let published = stop.or_cut(Duration::ZERO, async move { publishing.publish().await }).await;
+    if let Some(Err(error)) = &published {
+        let error = error.to_text();
+        tracing::error!(event = "publish_failed", error, "copy for readers is not made");
     }
-    clock.sleep(DELIVER_STOPPED_MAX).await;
+    if !matches!(published, Some(Ok(()))) {
+        exits.push(Exit::Partial);
+    }
+    published.is_some()
+}
+
+/// Requests to stop.
+struct Stop {
+    asked: watch::Receiver<u32>,
+    /// Turns true at the first.
+    cancel: watch::Receiver<bool>,
+}
+
+impl Stop {
+    fn new() -> Result<Self, AppError> {
+        let asked = app::stops()?;
+        Ok(Self { cancel: app::cancel_on(asked.clone()), asked })
+    }
+
+    fn is_asked(&self) -> bool {
+        *self.asked.borrow() > 0
+    }
+
+    /// Does a work to its end. `None`: it is cut off, so long after the first request or at the second. It is on a
+    /// thread of its own: whoever keeps the store to himself holds it up, and a stop is heard meanwhile.
+    async fn or_cut<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let work = Task::begin(work);
+        let (mut first, mut second) = (self.asked.clone(), self.asked.clone());
+        tokio::select! {
+            done = work.end() => Some(done),
+            Ok(_) = second.wait_for(|asked| *asked > 1) => None,
+            Ok(()) = async {
+                first.wait_for(|asked| *asked > 0).await.map(drop)?;
+                Clock::System.sleep(patience).await;
+                Ok::<_, watch::error::RecvError>(())
+            } => None,
+        }
+    }
+}
+
+const NOT_REACHED: &str = "the program was asked to stop before its turn";
+const CUT_OFF: &str = "the program was asked to stop, and the run did not come to a safe point in time; the next one \
+repeats what is not stored";
+
+/// What becomes of a connection whose turn did not come before the program was asked to stop, or whose run did not
+/// end after that: no run has failed.
+fn not_ended(connection: &Connection, why: &str) -> (Synced, Exit) {
+    let (connection, exit) = (connection.name.to_string(), Exit::Partial);
+    (Synced { connection, exit: exit.code(), run: None, error: Some(why.to_owned()) }, exit)
 }
 
 /// One broken connection never keeps the others from their turn.
 async fn sync_one(
-    engine: &Engine,
+    engine: &Arc<Engine>,
     connection: &Connection,
     mode: Option<Mode>,
-    cancel: watch::Receiver<bool>,
+    stop: &Stop,
 ) -> (Synced, Exit) {
     let (progress, seen) = watch::channel(None);
     let drawing = progress::draw(&connection.name, seen, |Progress { kind, position, of }| {
         (position, of, kind.to_string())
     });
-    let order = Order { mode, asker: Asker::Command, lock: None, cancel, progress };
-    let answer = engine.pass(connection, order).await;
+    let order = Order { mode, asker: Asker::Command, lock: None, cancel: stop.cancel.clone(), progress };
+    let (engine, passing) = (Arc::clone(engine), connection.clone());
+    let passed = stop.or_cut(daemon::DRAIN_MAX, async move { engine.pass(&passing, order).await }).await;
     drawing.finish();
     let name = connection.name.to_string();
-    match answer {
-        Ok(Passed { run, .. }) => {
+    match passed {
+        None => {
+            tracing::warn!(event = "run_cut", connection = name, error = CUT_OFF, "run cut off");
+            not_ended(connection, CUT_OFF)
+        }
+        Some(Ok(Passed { run, .. })) => {
             let outcome = run.outcome.expect("a reported run has ended");
             let exit = if run.was_stopped() { Exit::Partial } else { Exit::from(outcome) };
             (Synced { connection: name, exit: exit.code(), run: Some(run), error: None }, exit)
         }
-        Err(error) => {
+        Some(Err(error)) => {
             let (exit, text) = (error.exit(), error.to_text());
             let connection = &connection.name;
             if exit == Exit::Busy {

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use clearpoint_sync::clock::Clock;
 use clearpoint_sync::simulator::{Size, World};
 use rusqlite::Connection;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use crate::daemon_life::Ear;
 use crate::harness::Bench;
@@ -53,4 +55,55 @@ async fn a_second_request_to_stop_waits_for_nobody_who_reads_the_store() {
     let ran = daemon.end().await;
     assert!(asked.elapsed() < Duration::from_secs(4), "{:?}: {ran}", asked.elapsed());
     check_not_closed(&ran);
+}
+
+/// A sync in the middle of a run, whose store another program writes, and goes on writing.
+async fn kept_by_another(bench: &Bench) -> (Running, Connection) {
+    let sync = bench.start_held(&["--json", "sync"]).await;
+    let other = Connection::open(bench.file("clearpoint.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    bench.simulator.release();
+    (sync, other)
+}
+
+#[track_caller]
+fn check_cut_off(ran: &Ran) {
+    ran.assert_code(&[4]);
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&told[0]["connection"], &told[0]["run"]), (&"city".into(), &Value::Null), "{ran}");
+    assert_eq!(ran.said("run_cut"), 1, "{ran}");
+    assert_eq!(ran.stderr.matches("ERROR").count(), 0, "{ran}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_a_sync_in_the_middle_of_a_run_that_cannot_be_stored() {
+    let bench = Bench::new(World::generate(333, &Size::small())).await;
+    let (sync, other) = kept_by_another(&bench).await;
+    let asked = Instant::now();
+    let ran = sync.stop().await;
+    assert!(asked.elapsed() < Duration::from_secs(20), "{:?}: {ran}", asked.elapsed());
+    check_cut_off(&ran);
+    drop(other);
+    bench.sync_full().await;
+    bench.assert_mirrors();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_request_to_stop_ends_such_a_sync_at_once() {
+    let bench = Bench::new(World::generate(334, &Size::small())).await;
+    let (sync, _other) = kept_by_another(&bench).await;
+    let (asked, pid) = (Instant::now(), i32::try_from(sync.pid).ok().and_then(Pid::from_raw).unwrap());
+    // Two at the same moment would be one.
+    let asking = async {
+        loop {
+            let _ended = kill_process(pid, Signal::TERM);
+            Clock::System.sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let ran = tokio::select! {
+        ran = sync.end() => ran,
+        () = asking => unreachable!("it asks for ever"),
+    };
+    assert!(asked.elapsed() < Duration::from_secs(8), "before the run's own time is over: {ran}");
+    check_cut_off(&ran);
 }
