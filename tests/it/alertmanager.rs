@@ -10,7 +10,7 @@ use clearpoint_sync::notify::Notifier;
 use clearpoint_sync::warning::{Event, Notice, Phase, Severity, Warning, WarningId};
 use serde_json::Value;
 
-use crate::office::{Office, Server, free_port};
+use crate::office::{Office, Server};
 use crate::sink::{Request, Sink};
 
 struct Bench {
@@ -23,7 +23,7 @@ struct Bench {
 
 /// Starts Alertmanager, with a webhook for everything, and a configuration that tells it of everything.
 fn bench() -> Bench {
-    let (office, sink, port) = (Office::new(), Sink::answering("200 OK"), free_port());
+    let (office, sink) = (Office::new(), Sink::answering("200 OK"));
     office.write(
         "alertmanager.yml",
         &format!(
@@ -37,10 +37,9 @@ fn bench() -> Bench {
             .arg(format!("--config.file={}", office.file("alertmanager.yml").display()))
             .arg(format!("--storage.path={}", office.file("alertmanager").display()))
             .arg("--cluster.listen-address=")
-            .arg(format!("--web.listen-address=127.0.0.1:{port}")),
+            .arg("--web.listen-address=127.0.0.1:0"),
     );
-    server.line(|line| line.contains("Listening on"));
-    let base = format!("http://127.0.0.1:{port}");
+    let base = format!("http://{}", server.address(&[]));
     office.write("url", &base).configure(
         "[warnings.targets.alerts]\ntype = \"alertmanager\"\nleast_severity = \"warn\"\nurl = { file = \"url\" }\n",
     );

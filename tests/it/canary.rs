@@ -5,7 +5,6 @@ use std::ffi::OsStr;
 use std::process::Command;
 
 use chrono::{Days, NaiveDate};
-use clearpoint_sync::clock::Clock;
 use clearpoint_sync::simulator::{ApiKey, Size, World};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -13,6 +12,7 @@ use serde_json::Value;
 use crate::harness::{Bench, Setup};
 use crate::mail::python;
 use crate::office::{Office, Server, beside};
+use crate::patience::{patient, today};
 use crate::program::{Ran, Running};
 use crate::secrets::assert_keeps;
 use crate::server;
@@ -149,7 +149,7 @@ impl Aviary {
         let next_key = key(NEXT_ACCESS, NEXT_SECRET, None);
         world.add_key(key(ACCESS, SECRET, None));
         world.add_key(next_key.clone());
-        let expires = Clock::System.now().date_naive().checked_add_days(Days::new(5));
+        let expires = today().checked_add_days(Days::new(5));
         let (access_key, secret_key) = (ACCESS.to_owned(), SECRET.to_owned());
         let setup = Setup { access_key, secret_key, expires, next_key: Some(next_key), ..Setup::of(world) };
         let bench = setup.start().await;
@@ -195,7 +195,7 @@ impl Aviary {
 
     /// Lets the time go by for which messages are claimed or wait.
     fn let_waits_pass(&self) {
-        let store = Connection::open(self.bench.file("clearpoint.db")).unwrap();
+        let store = patient(Connection::open(self.bench.file("clearpoint.db")));
         store.execute_batch("UPDATE deliveries SET claimed_until = NULL, due_at = NULL").unwrap();
     }
 
@@ -313,7 +313,7 @@ async fn no_secret_of_any_source_is_found_anywhere_also_with_a_real_smtp_server(
     aviary.bench.let_hours_pass_for_keys(2);
     aviary.mend_targets();
     let mut daemon = aviary.start(&["run"]);
-    daemon.says_more(1, &["warning_resolved", "key_refused"]).await;
+    daemon.says_often(1, &["warning_resolved", "key_refused"]).await;
     aviary.good.wait_until(|requests| {
         reached(requests) && requests.iter().any(|request| request.body.contains("\"resolved\""))
     });

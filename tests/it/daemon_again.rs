@@ -1,6 +1,6 @@
 //! When a daemon makes a run again that did not come to its end.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clearpoint_sync::clock::Clock;
 use clearpoint_sync::simulator::{Fault, Size, What, World};
 use tokio::sync::oneshot;
@@ -45,6 +45,10 @@ async fn a_run_that_was_stopped_for_a_restart_is_made_again_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_failed_is_announced_for_a_minute_later_and_not_for_the_next_day() {
     let bench = bench().await;
+    // Half a day away at any time of the day.
+    let far = (Clock::System.now() + TimeDelta::hours(12)).format("%-M %-H * * *").to_string();
+    let config = std::fs::read_to_string(bench.file("config.toml")).unwrap();
+    std::fs::write(bench.file("config.toml"), config.replace("30 2 * * *", &far)).unwrap();
     bench.simulator.fault(Fault::under("", What::Html));
     let mut daemon = bench.start(&["run"]);
     daemon.says("run_failed").await;

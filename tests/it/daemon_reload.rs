@@ -4,6 +4,7 @@ use clearpoint_sync::simulator::{ApiKey, Size, World};
 
 use crate::harness::{Bench, Setup};
 use crate::metrics::Scrape;
+use crate::patience::in_flight;
 use crate::program::Running;
 use crate::receiver::{Mood, Receiver};
 use crate::server::{address, serve};
@@ -16,7 +17,8 @@ async fn bench() -> Bench {
     let mut world = World::generate(193, &Size::small().with("measures", 5));
     let (access, secret) = ("port-access".to_owned(), "port-secret".to_owned());
     world.add_key(ApiKey { access, secret, expires: None, user: World::USER.into() });
-    let setup = Setup { measure_data: "off", details: "off", kinds: &["measures"], ..Setup::of(world) };
+    let kinds = &["measures"];
+    let setup = Setup { measure_data: "off", details: "off", kinds, concurrency: 1, ..Setup::of(world) };
     let bench = setup.start().await;
     bench.write_secret("port-access", "port-access");
     bench.write_secret("port-secret", "port-secret");
@@ -31,12 +33,14 @@ fn edit(bench: &Bench, change: impl FnOnce(String) -> String) {
     std::fs::write(bench.file("config.toml"), change(config)).unwrap();
 }
 
-/// A section for a second connection, with these halves of its key.
+/// A section for a second connection, with these halves of its key. As the first, it sends one request at a time: two
+/// in flight are one of each.
 fn port(bench: &Bench, access: &str) -> String {
     format!(
         "\n[connections.port]\nbase_url = \"{}\"\nschedule = \"*/1 * * * * *\"\nkinds = [\"measures\"]\n\
          measure_data = \"off\"\ndetails = \"off\"\n[connections.port.key]\nname = \"Port\"\n\
-         access_key = {{ file = \"{access}\" }}\nsecret_key = {{ file = \"port-secret\" }}\n",
+         access_key = {{ file = \"{access}\" }}\nsecret_key = {{ file = \"port-secret\" }}\n\
+         [connections.port.limits]\nconcurrency = 1\n",
         bench.simulator.base_url()
     )
 }
@@ -153,12 +157,12 @@ async fn a_run_under_way_is_not_lost_and_one_of_a_removed_connection_stops() {
     bench.run(&["sync"]).await.assert_code(&[0]);
     let mut daemon = daemon(&bench).await;
     bench.simulator.hold();
-    bench.simulator.in_flight(2).await;
+    in_flight(&bench.simulator, 2).await;
     let requests = bench.simulator.requests();
     edit(&bench, |config| config.replace("[connections.port", "[connections.fort"));
     reload(&mut daemon, "reloaded", &["\"connections\":2,\"added\":1,\"removed\":1,\"changed\":0"]).await;
     // The new one asks too: with the key of the one that has stopped.
-    bench.simulator.in_flight(2).await;
+    in_flight(&bench.simulator, 2).await;
     bench.simulator.release();
     daemon.says_more(1, &TURN).await;
     daemon.says_more(1, &["\"event\":\"run_finished\"", "\"connection\":\"fort\""]).await;
@@ -180,7 +184,7 @@ async fn a_connection_that_is_removed_in_mid_run_raises_nothing_more() {
     assert_eq!(bench.number(open), 1, "no date is written down for its key");
     let mut daemon = daemon(&bench).await;
     bench.simulator.hold();
-    bench.simulator.in_flight(2).await;
+    in_flight(&bench.simulator, 2).await;
     edit(&bench, |config| config.split("\n[connections.port]").next().unwrap().to_owned());
     reload(&mut daemon, "reloaded", &["\"removed\":1"]).await;
     bench.simulator.release();

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::looking::{Look, Row};
+use crate::patience::{in_flight, patient};
 use crate::postgres_server::{Database, Postgres};
 use crate::program::{Ran, Running};
 use crate::rows::{Rows, unsign};
@@ -34,6 +35,8 @@ pub(super) struct Setup {
     pub(super) removals_max: &'static str,
     pub(super) measure_data: &'static str,
     pub(super) details: &'static str,
+    /// When a daemon is due, and when in full.
+    pub(super) schedules: [&'static str; 2],
     /// Kinds besides scorecards; empty: all.
     pub(super) kinds: &'static [&'static str],
     pub(super) access_key: String,
@@ -52,6 +55,7 @@ impl Setup {
             removals_max: "10%",
             measure_data: "changed",
             details: "auto",
+            schedules: ["*/15 * * * *", "30 2 * * *"],
             kinds: &[],
             access_key: World::ACCESS_KEY.to_owned(),
             secret_key: World::SECRET_KEY.to_owned(),
@@ -117,6 +121,7 @@ impl Bench {
 
     fn write_config(&self) {
         let Setup { page_size, concurrency, removals_max, measure_data, details, .. } = &self.setup;
+        let [schedule, schedule_full] = self.setup.schedules;
         let expires = self.setup.expires.map_or_else(String::new, |date| format!("expires = {date}"));
         let kinds = match self.setup.kinds {
             [] => String::new(),
@@ -136,8 +141,8 @@ impl Bench {
 [connections.city]
 base_url = "{base_url}"
 mapped_user = "{user}"
-schedule = "*/15 * * * *"
-schedule_full = "30 2 * * *"
+schedule = "{schedule}"
+schedule_full = "{schedule_full}"
 measure_data = "{measure_data}"
 details = "{details}"
 {kinds}
@@ -215,13 +220,13 @@ secret_key = {{ file = "next-secret-key" }}
     pub(super) async fn start_held(&self, arguments: &[&str]) -> Running {
         self.simulator.hold();
         let running = self.start(arguments);
-        self.simulator.in_flight(1).await;
+        in_flight(&self.simulator, 1).await;
         running
     }
 
     /// The store, to be looked at.
     pub(super) fn store(&self) -> Connection {
-        Connection::open_with_flags(self.file("clearpoint.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+        patient(Connection::open_with_flags(self.file("clearpoint.db"), OpenFlags::SQLITE_OPEN_READ_ONLY))
     }
 
     /// The rows of a query as text, columns parted by `|`, and NULL as `-`.

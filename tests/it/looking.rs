@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use crate::patience::patient;
 use crate::postgres_server::Database;
 
 /// The way to a store.
@@ -57,7 +58,7 @@ impl Look {
     /// Changes the store as only a test may.
     pub(super) fn change(&self, sql: &str) {
         match self {
-            Self::File(path) => Connection::open(path).unwrap().execute_batch(sql).unwrap(),
+            Self::File(path) => patient(Connection::open(path)).execute_batch(sql).unwrap(),
             Self::Database(database) => {
                 database.psql(&format!("SET search_path = clearpoint; {sql}"));
             }
@@ -94,7 +95,7 @@ impl Look {
 
 #[track_caller]
 fn of_file(path: &PathBuf, query: &str) -> Vec<Row> {
-    let sql = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
+    let sql = patient(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY));
     let mut statement = sql.prepare(query).unwrap_or_else(|error| panic!("{query}: {error}"));
     let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut found = statement.query([]).unwrap();

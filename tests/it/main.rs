@@ -41,6 +41,7 @@ mod notify_test;
 mod odd;
 mod office;
 mod page;
+mod patience;
 mod postgres;
 #[path = "../support/postgres.rs"]
 mod postgres_server;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clearpoint_sync::clock::Clock;
 use clearpoint_sync::simulator::{Fault, What, World};
 
+use crate::patience::rest;
 use crate::program::Running;
 use crate::server::{address, bench, get};
 
@@ -64,14 +65,16 @@ async fn scrape_until(address: &str, is_wanted: impl Fn(&Scrape) -> bool) -> Scr
             return scrape;
         }
         assert!(Clock::System.now() < deadline, "it never shows: {:#?}", scrape.0);
+        rest().await;
     }
 }
 
 /// Scrapes once so many runs have ended and show.
 async fn after_runs(address: &str, runs: f64) -> Scrape {
     scrape_until(address, |scrape| {
-        let shown = scrape.value("last_run_duration_seconds{connection=\"city\"}");
-        scrape.sum("runs_total{") >= runs && shown > 0.0
+        let took = scrape.value("last_run_duration_seconds{connection=\"city\"}");
+        let under_way = scrape.value("run_under_way{connection=\"city\"}");
+        scrape.sum("runs_total{") >= runs && took > 0.0 && under_way == 0.0
     })
     .await
 }

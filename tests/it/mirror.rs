@@ -6,6 +6,7 @@ use clearpoint_sync::simulator::{
 };
 
 use super::harness::{Bench, Setup};
+use crate::patience::ONCE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_account_is_mirrored_exactly_and_a_second_sync_writes_only_its_record() {
@@ -33,7 +34,8 @@ async fn a_realistic_account_with_values_is_mirrored_and_stays_as_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_that_nobody_tells_otherwise_is_full_first_and_again_and_then_incremental() {
-    let bench = Bench::new(World::generate(3, &Size::small())).await;
+    let world = World::generate(3, &Size::small());
+    let bench = Setup { schedules: ONCE, ..Setup::of(world) }.start().await;
     for _ in 0..3 {
         bench.run(&["sync"]).await.assert_code(&[0]);
     }

@@ -38,13 +38,14 @@ impl Office {
         self
     }
 
-    /// Writes the configuration: one connection that nobody asks for anything, and these sections.
+    /// Writes the configuration: one connection, to a port at which nobody answers, and these sections.
     pub(super) fn configure(&self, sections: &str) -> &Self {
         self.write("access-key", "access").write("secret-key", "secret");
         self.write(
             "config.toml",
             &format!(
                 "[store.sqlite]\npath = \"clearpoint.db\"\n[log]\nformat = \"json\"\n\
+                 [connections.city]\nbase_url = \"http://127.0.0.1:1/api/v1\"\n\
                  [connections.city.key]\nname = \"Integration\"\nexpires = 2099-12-31\n\
                  access_key = {{ file = \"access-key\" }}\nsecret_key = {{ file = \"secret-key\" }}\n{sections}"
             ),
@@ -119,6 +120,19 @@ impl Server {
         Self { child, lines }
     }
 
+    /// Where it listens, once it has said that and all these words, in whatever order.
+    #[track_caller]
+    pub(super) fn address(&self, words: &[&str]) -> String {
+        let (mut address, mut unsaid) = (None, words.to_vec());
+        while address.is_none() || !unsaid.is_empty() {
+            let line = self.line(|_| true);
+            unsaid.retain(|word| !line.contains(word));
+            let listens = line.contains("Listening on").then(|| line.split_once("address=")).flatten();
+            address = listens.and_then(|(_, rest)| rest.split(' ').next()).map(str::to_owned).or(address);
+        }
+        address.unwrap()
+    }
+
     /// Waits for the next line that is wanted.
     #[track_caller]
     pub(super) fn line(&self, is_wanted: impl Fn(&str) -> bool) -> String {
@@ -138,11 +152,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A port of this machine that is free now.
-pub(super) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A file beside the tests.

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::chromium::Chromium;
+use crate::patience::today;
 use crate::program::Running;
 
 /// Longer than the daemon may take until it shows something.
@@ -41,11 +42,11 @@ impl Daemon {
         Self { url, _running: running, _simulator: simulator, _folder: folder }
     }
 
-    /// Opens the page until it shows all these words.
+    /// Opens the page, held so that it is not loaded anew under a test, until it shows all these words.
     fn open_until(&self, browser: &mut Chromium, words: &[&str]) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            browser.open(&self.url);
+            browser.open(&format!("{}still", self.url));
             let text = text(browser);
             if words.iter().all(|word| text.contains(word)) {
                 return;
@@ -82,7 +83,7 @@ fn configure(folder: &Path, base_url: &str) -> PathBuf {
         "[store.sqlite]\npath = \"clearpoint.db\"\n[server]\nlisten = \"127.0.0.1:0\"\n\
          [host_limits]\nrequests_per_second = 1000\n[log]\nformat = \"json\"\n",
     );
-    let today = Clock::System.now().date_naive();
+    let today = today();
     for (name, days) in [("city", 200), ("hospital", 5), ("museum", 90)] {
         let halves = match name {
             "city" => [World::ACCESS_KEY.to_owned(), World::SECRET_KEY.to_owned()],
@@ -278,6 +279,8 @@ fn fold(browser: &mut Chromium, is_folded: bool) {
 
 fn reloads_itself_until_held(browser: &mut Chromium, url: &str) {
     browser.open(&format!("{url}still"));
+    // What comes of the load is told before what is asked after it.
+    browser.evaluate("1");
     assert_eq!(browser.told("Page.frameScheduledNavigation"), 0, "a page that is held reloads itself");
     browser.open(url);
     let reload = browser.wait_for("Page.frameScheduledNavigation");

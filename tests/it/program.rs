@@ -74,6 +74,11 @@ impl Running {
         told(&log(&self.stderr.borrow()), name)
     }
 
+    /// All that it has logged so far.
+    pub(super) fn text(&self) -> String {
+        self.stderr.borrow().clone()
+    }
+
     /// How many lines it has logged that hold all these words.
     pub(super) fn lines(&self, words: &[&str]) -> usize {
         count(&self.stderr.borrow(), words)

@@ -10,7 +10,8 @@ use clearpoint_sync::simulator::{Size, World};
 use serde_json::Value;
 
 use crate::harness::{Bench, Setup};
-use crate::office::{Office, Server, free_port};
+use crate::office::{Office, Server};
+use crate::patience::{rest, today};
 use crate::program::Running;
 use crate::server::{address, get, serve};
 
@@ -24,7 +25,7 @@ fn rules() -> PathBuf {
 /// An account whose key expires in ten days.
 async fn bench() -> Bench {
     let world = World::generate(221, &Size::small().with("measures", 8));
-    let expires = Clock::System.now().date_naive().checked_add_days(Days::new(10));
+    let expires = today().checked_add_days(Days::new(10));
     let bench = Setup { expires, kinds: &["measures"], ..Setup::of(world) }.start().await;
     serve(&bench, "listen = \"127.0.0.1:0\"");
     bench
@@ -40,14 +41,13 @@ fn start(office: &Office, daemon: &str) -> (Server, String) {
             rules().display()
         ),
     );
-    let address = format!("127.0.0.1:{}", free_port());
     let server = Server::start(
         Command::new("prometheus")
             .arg(format!("--config.file={}", office.file("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", office.file("data").display()))
-            .arg(format!("--web.listen-address={address}")),
+            .arg("--web.listen-address=127.0.0.1:0"),
     );
-    server.line(|line| line.contains("Server is ready"));
+    let address = server.address(&["Server is ready"]);
     (server, address)
 }
 
@@ -61,6 +61,7 @@ async fn ask_until(prometheus: &str, path: &str, is_wanted: impl Fn(&Value) -> b
             return answer;
         }
         assert!(Clock::System.now() < deadline, "{path} never shows it: {answer:#}");
+        rest().await;
     }
 }
 

@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -39,6 +39,8 @@ struct State {
 /// The server; gone with the value.
 pub(crate) struct Receiver {
     address: SocketAddr,
+    /// Keeps the port from everybody else, and never listens.
+    _place: TcpSocket,
     state: Arc<State>,
     serving: JoinHandle<()>,
 }
@@ -46,15 +48,16 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Starts one that takes everything.
     pub(crate) async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let place = bind(([127, 0, 0, 1], 0).into());
+        let address = place.local_addr().unwrap();
         let state = State {
             mood: watch::Sender::new(Mood::Answers(200)),
             bodies: Mutex::default(),
             asked: watch::Sender::new(0),
         };
-        let (address, state) = (listener.local_addr().unwrap(), Arc::new(state));
-        let serving = tokio::spawn(serve(listener, Arc::clone(&state)));
-        Self { address, state, serving }
+        let state = Arc::new(state);
+        let serving = tokio::spawn(serve(listen(address), Arc::clone(&state)));
+        Self { address, _place: place, state, serving }
     }
 
     /// Where to send to.
@@ -75,8 +78,7 @@ impl Receiver {
 
     /// Listens again where it did.
     pub(crate) async fn come_up(&mut self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        self.serving = tokio::spawn(serve(listener, Arc::clone(&self.state)));
+        self.serving = tokio::spawn(serve(listen(self.address), Arc::clone(&self.state)));
     }
 
     /// The messages it took, in order.
@@ -106,6 +108,19 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.serving.abort();
     }
+}
+
+/// A socket at an address, which it shares with others of this kind.
+fn bind(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.set_reuseport(true).unwrap();
+    socket.bind(address).unwrap();
+    socket
+}
+
+fn listen(address: SocketAddr) -> TcpListener {
+    bind(address).listen(1024).unwrap()
 }
 
 /// `escalated key_expiring 14`

@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::harness::{Bench, Setup};
-use crate::office::{Office, free_port};
+use crate::office::Office;
+use crate::patience::ONCE;
 use crate::program::Running;
 
 /// Longer than any answer may take.
@@ -16,10 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// All there is to ask.
 pub(super) const ROUTES: [&str; 6] = ["/", "/style.css", "/api/status.json", "/metrics", "/livez", "/readyz"];
 
-/// A small account and a configuration with `[server]` on a port that is free.
+/// A small account, in which a daemon has one run to make, and `[server]` on a port that is free.
 pub(super) async fn bench() -> Bench {
     let world = World::generate(211, &Size::small().with("measures", 8));
-    let bench = Setup { kinds: &["measures"], ..Setup::of(world) }.start().await;
+    let bench = Setup { kinds: &["measures"], schedules: ONCE, ..Setup::of(world) }.start().await;
     serve(&bench, "listen = \"127.0.0.1:0\"");
     bench
 }
@@ -90,8 +91,7 @@ async fn a_place_that_a_person_must_change_ends_the_daemon_with_2_and_a_way_out(
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_other_machines_reach_is_told_at_the_start() {
     let office = Office::new();
-    let port = free_port();
-    office.configure(&format!("[server]\nlisten = \"0.0.0.0:{port}\"\nallow_public = true\n"));
+    office.configure("[server]\nlisten = \"0.0.0.0:0\"\nallow_public = true\n");
     let mut daemon = Running::start(&office.file("config.toml"), &["run"]);
     daemon.says("server_public").await;
     assert_eq!(daemon.lines(&["\"WARN\"", "server_public", "no login"]), 1);

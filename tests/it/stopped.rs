@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::harness::Setup;
+use crate::patience::until;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_the_store_stops_is_recorded_as_failed_with_the_reason() {
@@ -61,6 +62,7 @@ async fn a_sync_hears_a_stop_while_it_waits_for_its_store() {
     let sync = bench.start(&["sync"]);
     let files = format!("/proc/{}/fd", sync.pid);
     let is_store = |file: DirEntry| file.path().read_link().is_ok_and(|to| to.ends_with("clearpoint.db"));
-    while !std::fs::read_dir(&files).unwrap().flatten().any(is_store) {}
+    let is_at_it = async || std::fs::read_dir(&files).unwrap().flatten().any(is_store);
+    until("it opens its store", is_at_it).await;
     sync.stop().await.assert_code(&[4]);
 }
