@@ -12,7 +12,7 @@ use clearpoint_sync::simulator::{Size, World};
 use rusqlite::Connection;
 
 use crate::harness::{Bench, Setup};
-use crate::patience::{Stopwatch, in_flight, patient, until};
+use crate::patience::{Stopwatch, TRIES, in_flight, patient, until};
 use crate::program::{Ran, Running, signal};
 use rustix::process::Signal;
 
@@ -76,7 +76,7 @@ async fn check_converges(bench: &Bench, ran: &Ran) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_to_stop_ends_a_run_whose_server_hangs() {
-    loop {
+    for _ in 0..TRIES {
         let bench = bench().await;
         bench.simulator.hold();
         let (ear, daemon) = Ear::start(&bench);
@@ -92,6 +92,7 @@ async fn a_request_to_stop_ends_a_run_whose_server_hangs() {
         bench.simulator.release();
         return check_converges(&bench, &ran).await;
     }
+    panic!("this machine stands still each time");
 }
 
 /// A daemon in the middle of a run that waits for a store which another program keeps to itself.
@@ -179,8 +180,10 @@ async fn a_request_to_stop_is_heard_in_the_start_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_that_was_stopped_leaves_all_it_stored_in_the_file_alone() {
     let bench = bench().await;
-    let mut round = 0;
+    let (mut round, mut tries) = (0, 0);
     while round < 3 {
+        tries += 1;
+        assert!(tries <= TRIES, "this machine stands still each time");
         let mut daemon = bench.start(&["run"]);
         daemon.says("run_finished").await;
         let watch = Stopwatch::start();

@@ -20,6 +20,9 @@ const STANDSTILL: Duration = Duration::from_millis(200);
 /// Seconds in which a test that counts days is over.
 const DAY_NEEDS: u32 = 120;
 
+/// So often something is tried that tells nothing where the machine stood still meanwhile.
+pub(super) const TRIES: usize = 10;
+
 /// Schedules, incremental and full, by which only what never ran is due while a test runs.
 pub(super) const ONCE: [&str; 2] = ["0 0 1 1 *"; 2];
 
@@ -131,6 +134,4 @@ fn a_stopwatch_counts_what_is_slow_and_leaves_out_what_stands_still() {
         beats.beat(started + Duration::from_millis(millis));
     }
     assert_eq!(beats.lost, Duration::from_secs(7));
-    let watch = Stopwatch::start();
-    assert!(watch.elapsed() + watch.lost() > Duration::ZERO);
 }
