@@ -3,7 +3,6 @@
 use std::fs::DirEntry;
 use std::time::{Duration, Instant};
 
-use clearpoint_sync::clock::Clock;
 use clearpoint_sync::simulator::{Size, World};
 use rusqlite::Connection;
 use rustix::process::{Pid, Signal, kill_process};
@@ -11,6 +10,7 @@ use serde_json::Value;
 
 use crate::daemon_life::Ear;
 use crate::harness::Bench;
+use crate::patience::rest;
 use crate::program::{Ran, Running, signal};
 
 /// A daemon whose store another program reads, and goes on reading.
@@ -102,7 +102,7 @@ async fn a_second_request_to_stop_ends_such_a_sync_at_once() {
     let asking = async {
         loop {
             let _ended = kill_process(pid, Signal::TERM);
-            Clock::System.sleep(Duration::from_millis(100)).await;
+            rest().await;
         }
     };
     let ran = tokio::select! {

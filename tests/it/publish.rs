@@ -96,3 +96,22 @@ async fn the_daemon_publishes_too() {
     daemon.stop().await.assert_code(&[0]);
     assert_eq!(measure_names(&bench), bench.sql("SELECT name FROM measures ORDER BY id"));
 }
+
+/// Who has no backup has the copy. It lacks what readers need not know, and nothing of what was stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_in_the_place_of_a_lost_store_goes_on_where_it_stood() {
+    let bench = bench(186).await;
+    bench.sync_full().await;
+    bench.sync_full().await;
+    let seen = "SELECT kind, id, state, first_seen_at FROM elements ORDER BY kind, id";
+    let changes = "SELECT count(*) FROM changes";
+    let (elements, changed) = (bench.sql(seen), bench.number(changes));
+    let_an_hour_pass(&bench);
+    fs::copy(bench.file("readers/copy.db"), bench.file("clearpoint.db")).unwrap();
+    rename_a_measure(&bench, "Renamed after the loss");
+    let ran = bench.sync_full().await;
+    assert_eq!(ran.told("outcome").as_deref(), Some("ok"), "{ran}");
+    bench.assert_mirrors();
+    assert_eq!(bench.sql(seen), elements, "nothing is new, gone or restored");
+    assert_eq!(bench.number(changes), changed + 1);
+}

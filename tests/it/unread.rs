@@ -6,13 +6,13 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use clearpoint_sync::clock::Clock;
 use clearpoint_sync::simulator::{Size, World};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 
 use crate::daemon_life::Ear;
 use crate::harness::Bench;
+use crate::patience::rest;
 use crate::program::signal;
 use crate::terminal::{side, terminal};
 
@@ -53,7 +53,7 @@ async fn end(mut child: Child, patience: Duration) -> Option<ExitStatus> {
         if let Some(status) = child.try_wait().unwrap() {
             return Some(status);
         }
-        Clock::System.sleep(Duration::from_millis(20)).await;
+        rest().await;
     }
     child.kill().unwrap();
     child.wait().unwrap();
